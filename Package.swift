@@ -1,0 +1,127 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+/// C libraries of the system: one module map and, where Swift can't import a macro, one shim header each.
+let systemLibraries: [Target] = [
+    .systemLibrary(name: "COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .systemLibrary(name: "CLibrsync", providers: [.apt(["librsync-dev"])]),
+    .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .target(name: "CLinux"),
+]
+
+/// Pure modules: no I/O, no clock, no randomness.
+let pure: [Target] = [
+    .target(name: "Digests", dependencies: ["COpenSSL"]),
+    .target(name: "BuildPlan", dependencies: ["Digests"]),
+    .target(name: "DockerfileFrontend", dependencies: ["BuildPlan"]),
+    .target(name: "Scheduling", dependencies: ["BuildPlan"]),
+]
+
+let libraries: [Target] = [
+    .target(name: "BlockingIO"),
+    .target(name: "FileTree", dependencies: ["Digests", "CLinux", "BlockingIO"]),
+    .target(name: "TreeSync", dependencies: ["FileTree", "Digests", "BlockingIO", "CLinux", "CLibrsync", "CZstd"]),
+    .target(name: "OCI", dependencies: ["BuildPlan", "Digests", "BlockingIO", "CLinux", "CArchive", "CZstd"]),
+    .target(name: "Transport", dependencies: [nio, nioPosix, logging, "COpenSSL", "CNGHTTP2"]),
+    .target(name: "Certificates", dependencies: ["COpenSSL", "Digests"]),
+    .target(name: "FarmAPI", dependencies: ["BuildPlan", "Digests", "Transport"]),
+    .target(
+        name: "Client",
+        dependencies: ["FarmAPI", "FileTree", "BlockingIO", "BuildPlan", "OCI", "Transport", "Certificates", logging, yams]),
+]
+
+let agent: [Target] = [
+    .target(
+        name: "Layers", dependencies: ["OCI", "Digests", "BuildPlan", "BlockingIO", "FileTree", "CLinux", logging],
+        path: "agent/Layers"),
+    .target(
+        name: "FileSteps", dependencies: ["OCI", "Digests", "BuildPlan", "BlockingIO", "FileTree", "CLinux"], path: "agent/FileSteps"),
+    .target(name: "Sandbox", dependencies: ["BuildPlan", "BlockingIO", "CLinux", logging], path: "agent/Sandbox"),
+    .target(
+        name: "Volumes",
+        dependencies: ["FarmAPI", "BuildPlan", "Digests", "FileTree", "TreeSync", "BlockingIO", "CLinux", "Transport", logging],
+        path: "agent/Volumes"),
+    .target(
+        name: "FarmAgent",
+        dependencies: [
+            "FarmAPI", "BuildPlan", "Digests", "Sandbox", "FileSteps", "Layers", "Volumes", "OCI", "FileTree", "TreeSync", "BlockingIO", "Transport",
+            "Certificates", "CLinux", logging,
+        ], path: "agent/FarmAgent"),
+    .executableTarget(
+        name: "farm-agent", dependencies: ["FarmAgent", arguments, yams, logging], path: "agent/farm-agent"),
+]
+
+let coordinator: [Target] = [
+    .target(name: "Store", dependencies: ["BuildPlan", "Digests", "FarmAPI", grdb, logging], path: "coordinator/Store"),
+    .target(
+        name: "FarmCoordinator",
+        dependencies: [
+            "Store", "Scheduling", "DockerfileFrontend", "BuildPlan", "Digests", "FarmAPI", "FileTree", "OCI", "BlockingIO", "Transport",
+            "Certificates", logging,
+        ], path: "coordinator/FarmCoordinator"),
+    .executableTarget(
+        name: "farm-coordinator", dependencies: ["FarmCoordinator", "Certificates", arguments, yams, logging],
+        path: "coordinator/farm-coordinator"),
+]
+
+let programs: [Target] = [
+    .executableTarget(name: "farm", dependencies: ["Client", "FarmAPI", arguments, logging])
+]
+
+let tests: [Target] = [
+    .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
+    .testTarget(name: "BlockingIOTests", dependencies: ["BlockingIO"]),
+    .testTarget(name: "BuildPlanTests", dependencies: ["BuildPlan"]),
+    .testTarget(name: "DockerfileFrontendTests", dependencies: ["DockerfileFrontend"]),
+    .testTarget(name: "SchedulingTests", dependencies: ["Scheduling"]),
+    .testTarget(name: "FileTreeTests", dependencies: ["FileTree"]),
+    .testTarget(name: "TreeSyncTests", dependencies: ["TreeSync"]),
+    .testTarget(name: "OCITests", dependencies: ["OCI"]),
+    .testTarget(name: "TransportTests", dependencies: ["Transport", "Certificates"]),
+    .testTarget(name: "CertificatesTests", dependencies: ["Certificates"]),
+    .testTarget(name: "FarmAPITests", dependencies: ["FarmAPI"]),
+    .testTarget(name: "ClientTests", dependencies: ["Client"]),
+    .testTarget(name: "LayersTests", dependencies: ["Layers"]),
+    .testTarget(name: "FileStepsTests", dependencies: ["FileSteps"]),
+    .testTarget(name: "SandboxTests", dependencies: ["Sandbox"]),
+    .testTarget(name: "VolumesTests", dependencies: ["Volumes", "Certificates"]),
+    .testTarget(name: "FarmAgentTests", dependencies: ["FarmAgent"]),
+    .testTarget(name: "StoreTests", dependencies: ["Store"]),
+    .testTarget(name: "FarmCoordinatorTests", dependencies: ["FarmCoordinator"]),
+    .testTarget(name: "ClusterTests", dependencies: ["Client", "FarmAPI", "BlockingIO", "Digests"]),
+]
+
+// FARM_ONLY="OCITests,Transport": only these targets and what they need. For a quick round while one of them is being written.
+func selected(_ targets: [Target]) -> [Target] {
+    guard let only = Context.environment["FARM_ONLY"] else { return targets }
+    var wanted = only.split(separator: ",").map(String.init)
+    var found: Set<String> = []
+    while let name = wanted.popLast() {
+        guard found.insert(name).inserted, let target = targets.first(where: { $0.name == name }) else { continue }
+        for case .byNameItem(let dependency, _) in target.dependencies { wanted.append(dependency) }
+    }
+    return targets.filter { found.contains($0.name) }
+}
+
+let package = Package(
+    name: "farm",
+    platforms: [.macOS(.v15)],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: selected(systemLibraries + pure + libraries + agent + coordinator + programs + tests),
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,118 @@
+import Digests
+
+/// What an image says about running it: the `config` object of the OCI image configuration, as values.
+public struct ImageConfig: Hashable, Sendable, Codable {
+    /// `user[:group]`, names or numbers.
+    public var user: String?
+    /// `port/protocol`, sorted, each once.
+    public var exposedPorts: [String] = []
+    /// `NAME=value`, in the order of definition, each name once.
+    public var env: [String] = []
+    /// The command's fixed part.
+    public var entrypoint: [String]?
+    /// The command, or the entry point's default arguments.
+    public var cmd: [String]?
+    /// Absolute paths, sorted, each once.
+    public var volumes: [String] = []
+    /// An absolute path.
+    public var workingDirectory: String?
+    /// Labels by name.
+    public var labels: [String: String] = [:]
+    /// `SIGTERM` or a number.
+    public var stopSignal: String?
+    /// Docker's extension.
+    public var healthcheck: Healthcheck?
+    /// Docker's extension: what shell forms run by; nil means `/bin/sh -c`.
+    public var shell: [String]?
+    /// Docker's extension: instructions for builds upon this image.
+    public var onBuild: [String] = []
+    /// The author, from MAINTAINER.
+    public var author: String?
+
+    /// An empty configuration.
+    public init() {}
+
+    /// The value of an environment variable; nil when it is not set.
+    public func environment(_ name: String) -> String? {
+        for entry in env where entry.hasPrefix(name + "=") { return String(entry.dropFirst(name.count + 1)) }
+        return nil
+    }
+
+    /// Sets an environment variable where it stands, or at the end.
+    public mutating func setEnvironment(_ name: String, _ value: String) {
+        if let index = env.firstIndex(where: { $0.hasPrefix(name + "=") }) {
+            env[index] = "\(name)=\(value)"
+        } else {
+            env.append("\(name)=\(value)")
+        }
+    }
+}
+
+/// Docker's HEALTHCHECK. Durations are in nanoseconds; 0 means the default of whoever runs the image.
+public struct Healthcheck: Hashable, Sendable, Codable {
+    /// `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", command]`.
+    public var test: [String]
+    public var interval: Int64 = 0
+    public var timeout: Int64 = 0
+    public var startPeriod: Int64 = 0
+    public var startInterval: Int64 = 0
+    /// Failures in a row until the container counts as unhealthy; 0 means the default.
+    public var retries: Int = 0
+
+    /// A check without durations of its own.
+    public init(test: [String]) { self.test = test }
+}
+
+/// One line of an image's history.
+public struct HistoryEntry: Hashable, Sendable, Codable {
+    /// The instruction, as `docker history` shows it.
+    public var createdBy: String
+    public var comment: String?
+    public var author: String?
+    /// True where the instruction made no layer.
+    public var emptyLayer: Bool
+    /// When; nil until the step has run.
+    public var created: Timestamp?
+
+    public init(
+        createdBy: String, comment: String? = nil, author: String? = nil, emptyLayer: Bool, created: Timestamp? = nil
+    ) {
+        self.createdBy = createdBy
+        self.comment = comment
+        self.author = author
+        self.emptyLayer = emptyLayer
+        self.created = created
+    }
+}
+
+/// A layer by content: the digest and size of its uncompressed canonical tar.
+public struct LayerDescriptor: Hashable, Sendable, Codable {
+    /// SHA-256 of the uncompressed tar: OCI's diffID.
+    public var diffID: Digest
+    /// Bytes of the uncompressed tar.
+    public var size: Int64
+
+    public init(diffID: Digest, size: Int64) {
+        self.diffID = diffID
+        self.size = size
+    }
+}
+
+/// An image that is there to build upon.
+public struct BaseImage: Hashable, Sendable, Codable {
+    /// The name under which it was found.
+    public var name: String
+    public var platform: Platform
+    public var config: ImageConfig
+    public var history: [HistoryEntry]
+    /// Lowest first.
+    public var layers: [LayerDescriptor]
+
+    public init(name: String, platform: Platform, config: ImageConfig, history: [HistoryEntry], layers: [LayerDescriptor]) {
+        self.name = name
+        self.platform = platform
+        self.config = config
+        self.history = history
+        self.layers = layers
+    }
+}

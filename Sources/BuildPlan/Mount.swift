@@ -1,0 +1,74 @@
+/// `RUN --mount`: something visible during one step and never in the image.
+public struct Mount: Hashable, Sendable, Codable {
+    /// Absolute, cleaned, never `/`.
+    public var target: String
+    public var readOnly: Bool
+    public var kind: Kind
+
+    /// What is mounted.
+    public enum Kind: Hashable, Sendable, Codable {
+        /// A part of a tree; `rw` writes go to a layer that is thrown away. `source` is relative to the tree's root, may be a file.
+        case bind(from: TreeSource, source: String)
+        case cache(CacheMount)
+        /// Memory; `size` in bytes, nil for the kernel's default.
+        case tmpfs(size: UInt64?)
+    }
+
+    public init(target: String, readOnly: Bool, kind: Kind) {
+        self.target = target
+        self.readOnly = readOnly
+        self.kind = kind
+    }
+
+    /// The tree that is read and enters the step's key.
+    public var input: TreeSelection? {
+        switch kind {
+        case .bind(let from, let source): TreeSelection(source: from, path: source, wildcards: false)
+        case .cache(let cache): cache.seed
+        case .tmpfs: nil
+        }
+    }
+}
+
+/// `--mount=type=cache`: a volume of (project, id, platform).
+public struct CacheMount: Hashable, Sendable, Codable {
+    /// Defaults to the cleaned target before WORKDIR was joined.
+    public var id: String
+    public var sharing: Sharing
+    /// Of the volume's root, when it is new.
+    public var mode: UInt16
+    public var uid: UInt32
+    public var gid: UInt32
+    /// `from` and `source`: the first content of a new volume.
+    public var seed: TreeSelection?
+
+    public static let defaultMode: UInt16 = 0o755
+
+    public init(
+        id: String, sharing: Sharing = .shared, mode: UInt16 = CacheMount.defaultMode, uid: UInt32 = 0, gid: UInt32 = 0,
+        seed: TreeSelection? = nil
+    ) {
+        self.id = id
+        self.sharing = sharing
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
+        self.seed = seed
+    }
+
+    /// The volume's id in the cluster: another owner or mode is another volume.
+    public var volumeID: String {
+        if mode == Self.defaultMode, uid == 0, gid == 0 { return id }
+        return "\(id)#\(uid):\(gid):\(String(mode, radix: 8))"
+    }
+}
+
+/// What happens when two steps want one volume at the same time.
+public enum Sharing: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Both have it.
+    case shared
+    /// The second gets a copy of its own.
+    case `private`
+    /// The second waits, in the whole cluster.
+    case locked
+}

@@ -1,0 +1,206 @@
+/// What a frontend made of a Dockerfile or a werf.yaml: stages that refer to each other by index.
+public struct Plan: Hashable, Sendable, Codable {
+    /// Every stage that the target needs; a stage stands after all that it refers to.
+    public var stages: [Stage]
+    /// The index of the stage that becomes the image.
+    public var target: Int
+    public var platform: Platform
+    /// What the user should know though nothing is wrong: deprecated syntax, an unused build argument.
+    public var warnings: [String]
+
+    public init(stages: [Stage], target: Int, platform: Platform, warnings: [String] = []) {
+        self.stages = stages
+        self.target = target
+        self.platform = platform
+        self.warnings = warnings
+    }
+}
+
+/// A base and a chain of steps: what one agent runs as a whole.
+public struct Stage: Hashable, Sendable, Codable {
+    /// The name after AS, else `stage-N` with N the number of its FROM in the file.
+    public var name: String
+    public var base: StageBase
+    public var steps: [Step]
+    /// The image configuration after the last instruction.
+    public var config: ImageConfig
+    /// One entry an instruction, after those of the base; entries with a layer are in the order of `steps`.
+    public var history: [HistoryEntry]
+
+    public init(name: String, base: StageBase, steps: [Step], config: ImageConfig, history: [HistoryEntry]) {
+        self.name = name
+        self.base = base
+        self.steps = steps
+        self.config = config
+        self.history = history
+    }
+
+    /// The indexes of the stages that must have ended before this one can start, each once, ascending.
+    public var dependencies: [Int] {
+        var found = Set<Int>()
+        if case .stage(let index) = base { found.insert(index) }
+        for step in steps {
+            for source in step.operation.sources { if case .stage(let index) = source { found.insert(index) } }
+        }
+        return found.sorted()
+    }
+}
+
+/// What a stage stands on.
+public enum StageBase: Hashable, Sendable, Codable {
+    case scratch
+    /// An image by the name that the file gives, with variables expanded.
+    case image(String)
+    case stage(Int)
+}
+
+/// One instruction that changes the file system: the unit of caching.
+public struct Step: Hashable, Sendable, Codable {
+    /// What progress shows: `[builder 2/5] RUN make`.
+    public var name: String
+    public var operation: Operation
+    /// Lines of the source file, from 1.
+    public var lines: ClosedRange<Int>
+
+    public init(name: String, operation: Operation, lines: ClosedRange<Int>) {
+        self.name = name
+        self.operation = operation
+        self.lines = lines
+    }
+}
+
+/// What a step does.
+public enum Operation: Hashable, Sendable, Codable {
+    case run(RunOperation)
+    case copy(CopyOperation)
+    /// WORKDIR: the absolute path is made with its parents where it is not there.
+    case makeDirectory(path: String)
+
+    /// Every tree that is read, in a fixed order: the order of the input digests of ``Step/key(parent:platform:inputs:)``.
+    public var inputs: [TreeSelection] {
+        switch self {
+        case .run(let run): run.mounts.compactMap(\.input)
+        case .copy(let copy): copy.sources.compactMap { source in
+                if case .tree(let path) = source { TreeSelection(source: copy.from, path: path, wildcards: true) } else { nil }
+            }
+        case .makeDirectory: []
+        }
+    }
+
+    /// The trees that are read.
+    public var sources: [TreeSource] { inputs.map(\.source) }
+}
+
+/// A tree that steps read.
+public enum TreeSource: Hashable, Sendable, Codable {
+    /// What the user submitted.
+    case context
+    /// The result of another stage of the plan.
+    case stage(Int)
+    /// An image by name.
+    case image(String)
+}
+
+/// A part of a tree, the content of which enters a step's key.
+public struct TreeSelection: Hashable, Sendable, Codable {
+    public var source: TreeSource
+    /// Relative to the tree's root, without a leading slash; empty for the whole.
+    public var path: String
+    /// True where `*`, `?` and `[…]` match as in COPY.
+    public var wildcards: Bool
+
+    public init(source: TreeSource, path: String, wildcards: Bool) {
+        self.source = source
+        self.path = path
+        self.wildcards = wildcards
+    }
+}
+
+/// RUN.
+public struct RunOperation: Hashable, Sendable, Codable {
+    /// The arguments as the kernel gets them; a shell form has its shell in front.
+    public var arguments: [String]
+    /// `NAME=value`: the stage's ENV and the ARGs in force, in order.
+    public var environment: [String]
+    /// An absolute path.
+    public var workingDirectory: String
+    /// `user[:group]`, or nil for root.
+    public var user: String?
+    public var network: NetworkMode
+    /// In the order in which they are mounted: parents first, one a target.
+    public var mounts: [Mount]
+    /// Scripts of heredocs that begin with `#!`: files that are there during the step only.
+    public var files: [InlineFile]
+
+    public init(
+        arguments: [String], environment: [String], workingDirectory: String, user: String? = nil, network: NetworkMode = .host,
+        mounts: [Mount] = [], files: [InlineFile] = []
+    ) {
+        self.arguments = arguments
+        self.environment = environment
+        self.workingDirectory = workingDirectory
+        self.user = user
+        self.network = network
+        self.mounts = mounts
+        self.files = files
+    }
+}
+
+/// What network a step has.
+public enum NetworkMode: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The agent's.
+    case host
+    /// A loopback interface alone.
+    case none
+}
+
+/// A file whose content stands in the Dockerfile.
+public struct InlineFile: Hashable, Sendable, Codable {
+    /// For COPY the name in the destination; for RUN the absolute path in the container.
+    public var path: String
+    public var content: String
+
+    public init(path: String, content: String) {
+        self.path = path
+        self.content = content
+    }
+}
+
+/// COPY and ADD.
+public struct CopyOperation: Hashable, Sendable, Codable {
+    /// In the order of the instruction.
+    public var sources: [CopySource]
+    /// The tree of `.tree` sources.
+    public var from: TreeSource
+    /// Absolute; ends in `/` where the instruction's did, or where several sources make it a directory.
+    public var destination: String
+    /// `user[:group]` of `--chown`; nil keeps 0:0 for the context and the owners of a stage or image.
+    public var owner: String?
+    /// `--chmod` in octal; nil keeps the source's.
+    public var mode: UInt16?
+    /// True for ADD: local archives are unpacked.
+    public var unpacksArchives: Bool
+    /// `--exclude` patterns, relative to each source.
+    public var excludes: [String]
+
+    public init(
+        sources: [CopySource], from: TreeSource, destination: String, owner: String? = nil, mode: UInt16? = nil,
+        unpacksArchives: Bool = false, excludes: [String] = []
+    ) {
+        self.sources = sources
+        self.from = from
+        self.destination = destination
+        self.owner = owner
+        self.mode = mode
+        self.unpacksArchives = unpacksArchives
+        self.excludes = excludes
+    }
+}
+
+/// One source of COPY or ADD.
+public enum CopySource: Hashable, Sendable, Codable {
+    /// A path or pattern relative to the root of the tree.
+    case tree(String)
+    /// A heredoc.
+    case inline(InlineFile)
+}

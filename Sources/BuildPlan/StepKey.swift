@@ -1,0 +1,93 @@
+import Digests
+
+extension Step {
+    /// The digest of everything that determines the step's result; the same key means the same result.
+    ///
+    /// - Parameters:
+    ///   - parent: the chain of the layers below.
+    ///   - platform: of the image.
+    ///   - inputs: one content digest for each of ``Operation/inputs``, in that order.
+    public func key(parent: Digest, platform: Platform, inputs: [Digest]) -> Digest {
+        var encoder = KeyEncoder(version: "farm-step-1")
+        encoder.append(parent)
+        encoder.append(platform.description)
+        operation.append(to: &encoder)
+        encoder.append(inputs.count)
+        for input in inputs { encoder.append(input) }
+        return encoder.finish()
+    }
+}
+
+extension Operation {
+    fileprivate func append(to encoder: inout KeyEncoder) {
+        switch self {
+        case .run(let run):
+            encoder.append("run")
+            encoder.append(run.arguments)
+            encoder.append(run.environment)
+            encoder.append(run.workingDirectory)
+            encoder.append(run.user ?? "")
+            encoder.append(run.network.rawValue)
+            encoder.append(run.mounts.count)
+            for mount in run.mounts { mount.append(to: &encoder) }
+            encoder.append(run.files.flatMap { [$0.path, $0.content] })
+        case .copy(let copy):
+            encoder.append("copy")
+            encoder.append(copy.sources.count)
+            for source in copy.sources {
+                switch source {
+                // The pattern is not part of the key: the names that it selects are part of the input's digest.
+                case .tree: encoder.append("tree")
+                case .inline(let file): encoder.append(["inline", file.path, file.content])
+                }
+            }
+            encoder.append(copy.from == .context ? "context" : "tree")
+            encoder.append(copy.destination)
+            encoder.append(copy.owner ?? "")
+            encoder.append(copy.mode.map { Int($0) } ?? -1)
+            encoder.append(copy.unpacksArchives ? 1 : 0)
+            encoder.append(copy.excludes)
+        case .makeDirectory(let path):
+            encoder.append(["directory", path])
+        }
+    }
+}
+
+extension Mount {
+    // The place from which a bind mount comes is not part of the key, its content is: that is one of the inputs.
+    fileprivate func append(to encoder: inout KeyEncoder) {
+        encoder.append(target)
+        encoder.append(readOnly ? 1 : 0)
+        switch kind {
+        case .bind: encoder.append("bind")
+        case .cache(let cache): encoder.append(["cache", cache.volumeID, cache.seed == nil ? "" : "seeded"])
+        case .tmpfs(let size): encoder.append(["tmpfs", size.map { String($0) } ?? ""])
+        }
+    }
+}
+
+/// Writes values one after another so that no two sequences of values give the same bytes: each has its length in front.
+struct KeyEncoder: ~Copyable {
+    private var hasher = SHA256Hasher()
+
+    init(version: String) { append(version) }
+
+    mutating func append(_ text: String) {
+        let bytes = Array(text.utf8)
+        append(bytes.count)
+        hasher.update(bytes)
+    }
+
+    mutating func append(_ number: Int) {
+        withUnsafeBytes(of: Int64(number).littleEndian) { hasher.update($0) }
+    }
+
+    mutating func append(_ digest: Digest) { digest.withUnsafeBytes { hasher.update($0) } }
+
+    mutating func append(_ list: [String]) {
+        append(list.count)
+        for text in list { append(text) }
+    }
+
+    consuming func finish() -> Digest { hasher.finalize() }
+}

@@ -1,0 +1,4 @@
+// librsync of the system.
+#pragma once
+#include <stdio.h>
+#include <librsync.h>

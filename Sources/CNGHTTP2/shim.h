@@ -1,0 +1,3 @@
+// libnghttp2 of the system.
+#pragma once
+#include <nghttp2/nghttp2.h>

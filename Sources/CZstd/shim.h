@@ -1,0 +1,3 @@
+// libzstd of the system.
+#pragma once
+#include <zstd.h>

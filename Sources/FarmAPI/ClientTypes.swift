@@ -1,0 +1,285 @@
+import BuildPlan
+import Digests
+
+/// What `farm submit` sends to start a build. `POST /api/v1/builds`
+public struct SubmitRequest: Codable, Sendable {
+    public var project: String
+    /// The Dockerfile's text and the name for messages.
+    public var dockerfile: String
+    public var dockerfileName: String
+    /// The root of the context's Merkle tree; nil where there is no context.
+    public var contextRoot: Digest?
+    public var options: BuildOptions
+    /// Chosen by the client so that a retried request starts one build only.
+    public var requestID: String
+
+    public init(
+        project: String, dockerfile: String, dockerfileName: String, contextRoot: Digest?, options: BuildOptions, requestID: String
+    ) {
+        self.project = project
+        self.dockerfile = dockerfile
+        self.dockerfileName = dockerfileName
+        self.contextRoot = contextRoot
+        self.options = options
+        self.requestID = requestID
+    }
+}
+
+/// The options of a build that enter its plan or its placement.
+public struct BuildOptions: Codable, Sendable, Hashable {
+    public var target: String?
+    public var buildArguments: [String: String] = [:]
+    /// nil: the farm's own (the agents').
+    public var platform: Platform?
+    public var labels: [String: String] = [:]
+    public var tags: [String] = []
+    public var noCache = false
+    /// Stages whose steps are run anew.
+    public var noCacheFilter: [String] = []
+    public var noCacheMounts = false
+    /// The network of steps that say nothing themselves.
+    public var network: NetworkMode = .host
+    /// `name:address`: lines for /etc/hosts of the steps.
+    public var extraHosts: [String] = []
+    /// Bytes of /dev/shm; nil for 64 MiB.
+    public var shmSize: UInt64?
+    /// Labels that the agent must have: `name=agent-2`.
+    public var require: [String: String] = [:]
+    public init() {}
+}
+
+/// The answer to ``SubmitRequest``.
+public struct SubmitResponse: Codable, Sendable {
+    public var build: String
+    /// False: the client uploads the tree's objects (`POST /api/v1/trees`) and then calls `POST /api/v1/builds/{id}/start`.
+    public var started: Bool
+    public init(build: String, started: Bool) {
+        self.build = build
+        self.started = started
+    }
+}
+
+/// A status as users see it.
+public enum Status: String, Codable, Sendable, Hashable, CaseIterable {
+    case queued, running, succeeded, failed, cancelled
+    /// True for the last three.
+    public var isFinal: Bool { self != .queued && self != .running }
+}
+
+/// Bytes that a step received over the network.
+public struct ReceivedBytes: Codable, Sendable, Hashable {
+    public var layers: Int64 = 0
+    public var context: Int64 = 0
+    public var volumes: Int64 = 0
+    public init() {}
+}
+
+/// `farm show --json`
+public struct BuildDescription: Codable, Sendable {
+    public struct Image: Codable, Sendable {
+        /// Of the manifest.
+        public var digest: Digest
+        public var configDigest: Digest
+        public init(digest: Digest, configDigest: Digest) {
+            self.digest = digest
+            self.configDigest = configDigest
+        }
+    }
+    public struct Stage: Codable, Sendable {
+        public var name: String
+        public var agent: String?
+        public var status: Status
+        public var attempts: Int
+        /// Why the agent was chosen, one line.
+        public var placement: String?
+        public var steps: [Step]
+        public init(name: String, agent: String?, status: Status, attempts: Int, placement: String?, steps: [Step]) {
+            self.name = name
+            self.agent = agent
+            self.status = status
+            self.attempts = attempts
+            self.placement = placement
+            self.steps = steps
+        }
+    }
+    public struct Step: Codable, Sendable {
+        public var name: String
+        public var status: Status
+        public var cached: Bool
+        public var startedAt: Timestamp?
+        public var finishedAt: Timestamp?
+        public var exitCode: Int?
+        public var bytes: ReceivedBytes
+        public init(name: String, status: Status = .queued) {
+            self.name = name
+            self.status = status
+            cached = false
+            bytes = ReceivedBytes()
+        }
+    }
+    public var id: String
+    public var project: String
+    public var status: Status
+    public var createdAt: Timestamp
+    public var startedAt: Timestamp?
+    public var finishedAt: Timestamp?
+    public var error: String?
+    public var image: Image?
+    public var stages: [Stage]
+
+    public init(id: String, project: String, status: Status, createdAt: Timestamp, stages: [Stage] = []) {
+        self.id = id
+        self.project = project
+        self.status = status
+        self.createdAt = createdAt
+        self.stages = stages
+    }
+}
+
+/// One line of `GET /api/v1/builds/{id}/events?after=N`: JSON, one a line, from N+1 on, until `finished`.
+public struct BuildEvent: Codable, Sendable {
+    /// From 1, without gaps.
+    public var sequence: Int
+    public var time: Timestamp
+    public var kind: Kind
+
+    public enum Kind: Codable, Sendable {
+        /// The plan is made: the steps' names by stage.
+        case planned(stages: [PlannedStage])
+        /// The coordinator lacks file contents: `GET …/needs`, then `POST …/contents`.
+        case needsContents(files: Int)
+        case stageStarted(stage: Int, agent: String, attempt: Int)
+        case stepStarted(stage: Int, step: Int)
+        /// Output of a step; `text` has whole or partial lines, invalid UTF-8 repaired.
+        case log(stage: Int, step: Int, text: String)
+        case stepFinished(stage: Int, step: Int, status: Status, cached: Bool, exitCode: Int?, error: String?, bytes: ReceivedBytes)
+        /// The stage goes on elsewhere.
+        case stageRetried(stage: Int, reason: String)
+        case warning(text: String)
+        case finished(status: Status, error: BuildFailure?, image: BuildDescription.Image?)
+    }
+
+    public struct PlannedStage: Codable, Sendable {
+        public var name: String
+        public var steps: [String]
+        /// First lines of the steps in the Dockerfile.
+        public var lines: [ClosedRange<Int>]
+        public init(name: String, steps: [String], lines: [ClosedRange<Int>]) {
+            self.name = name
+            self.steps = steps
+            self.lines = lines
+        }
+    }
+
+    public init(sequence: Int, time: Timestamp, kind: Kind) {
+        self.sequence = sequence
+        self.time = time
+        self.kind = kind
+    }
+}
+
+/// Why a build failed.
+public struct BuildFailure: Codable, Sendable, Hashable {
+    /// What went wrong, on what, and what to do.
+    public var message: String
+    /// Lines of the Dockerfile, from 1.
+    public var lines: ClosedRange<Int>?
+    /// Of the step's command.
+    public var exitCode: Int?
+    public init(message: String, lines: ClosedRange<Int>? = nil, exitCode: Int? = nil) {
+        self.message = message
+        self.lines = lines
+        self.exitCode = exitCode
+    }
+}
+
+/// A row of `farm agents`. `GET /api/v1/agents`
+public struct AgentDescription: Codable, Sendable {
+    public enum State: String, Codable, Sendable { case ready, draining, lost }
+    public var name: String
+    public var state: State
+    public var labels: [String: String]
+    public var slots: Int
+    public var running: Int
+    /// `host:port` of its peer server.
+    public var address: String
+    /// The OCI runtime that works there.
+    public var runtime: String
+    public var version: String
+    public var lastSeen: Timestamp
+    public init(
+        name: String, state: State, labels: [String: String], slots: Int, running: Int, address: String, runtime: String, version: String,
+        lastSeen: Timestamp
+    ) {
+        self.name = name
+        self.state = state
+        self.labels = labels
+        self.slots = slots
+        self.running = running
+        self.address = address
+        self.runtime = runtime
+        self.version = version
+        self.lastSeen = lastSeen
+    }
+}
+
+/// A row of `farm volumes`. `GET /api/v1/volumes`
+public struct VolumeDescription: Codable, Sendable {
+    public struct Holder: Codable, Sendable {
+        public var agent: String
+        public var generation: Int
+        public init(agent: String, generation: Int) {
+            self.agent = agent
+            self.generation = generation
+        }
+    }
+    public var project: String
+    public var id: String
+    public var platform: Platform
+    public var generation: Int
+    public var bytes: Int64
+    public var files: Int64
+    public var holders: [Holder]
+    public init(project: String, id: String, platform: Platform, generation: Int, bytes: Int64, files: Int64, holders: [Holder]) {
+        self.project = project
+        self.id = id
+        self.platform = platform
+        self.generation = generation
+        self.bytes = bytes
+        self.files = files
+        self.holders = holders
+    }
+}
+
+/// A row of `farm image list`. `GET /api/v1/images`
+public struct ImageDescription: Codable, Sendable {
+    public var name: String
+    public var platform: Platform
+    public var bytes: Int64
+    public var layers: Int
+    public var importedAt: Timestamp
+    public init(name: String, platform: Platform, bytes: Int64, layers: Int, importedAt: Timestamp) {
+        self.name = name
+        self.platform = platform
+        self.bytes = bytes
+        self.layers = layers
+        self.importedAt = importedAt
+    }
+}
+
+/// The form of an exported result. `GET /api/v1/builds/{id}/export?type=…&tag=…&compression=…`
+public enum ExportType: String, Codable, Sendable, Hashable {
+    /// An OCI image layout in a tar.
+    case oci
+    /// What `docker load` reads.
+    case docker
+    /// The root file system as one tar; `local` is the same, unpacked by the client.
+    case tar
+}
+
+/// The body of every response with status 400 or more.
+public struct APIError: Error, Codable, Sendable {
+    /// What went wrong, on what, and what to do.
+    public var message: String
+    public init(message: String) { self.message = message }
+}
