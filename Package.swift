@@ -33,7 +33,7 @@ let libraries: [Target] = [
     .target(name: "OCI", dependencies: ["BuildPlan", "Digests", "BlockingIO", "CLinux", "CArchive", "CZstd"]),
     .target(name: "Transport", dependencies: [nio, nioPosix, logging, "COpenSSL", "CNGHTTP2"]),
     .target(name: "Certificates", dependencies: ["COpenSSL", "Digests"]),
-    .target(name: "FarmAPI", dependencies: ["BuildPlan", "Digests", "Transport"]),
+    .target(name: "FarmAPI", dependencies: [nio, "BuildPlan", "Digests", "Transport"]),
     .target(
         name: "Client",
         dependencies: ["FarmAPI", "FileTree", "BlockingIO", "BuildPlan", "OCI", "Transport", "Certificates", logging, yams]),
