@@ -80,7 +80,8 @@ public enum Operation: Hashable, Sendable, Codable {
     public var inputs: [TreeSelection] {
         switch self {
         case .run(let run): run.mounts.compactMap(\.input)
-        case .copy(let copy): copy.sources.compactMap { source in
+        case .copy(let copy):
+            copy.sources.compactMap { source in
                 if case .tree(let path) = source { TreeSelection(source: copy.from, path: path, wildcards: true) } else { nil }
             }
         case .makeDirectory: []
