@@ -28,7 +28,7 @@ let pure: [Target] = [
 
 let libraries: [Target] = [
     .target(name: "BlockingIO"),
-    .target(name: "FileTree", dependencies: ["Digests", "CLinux", "BlockingIO"]),
+    .target(name: "FileTree", dependencies: ["BuildPlan", "Digests", "CLinux", "BlockingIO"]),
     .target(name: "TreeSync", dependencies: ["FileTree", "Digests", "BlockingIO", "CLinux", "CLibrsync", "CZstd"]),
     .target(name: "OCI", dependencies: ["BuildPlan", "Digests", "BlockingIO", "CLinux", "CArchive", "CZstd"]),
     .target(name: "Transport", dependencies: [nio, nioPosix, logging, "COpenSSL", "CNGHTTP2"]),

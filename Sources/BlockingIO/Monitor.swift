@@ -4,12 +4,13 @@ import Glibc
 ///
 /// `@unchecked Sendable`: the value is touched only while the mutex is held; both pthread objects live at fixed addresses that
 /// this class allocates and frees.
-final class Monitor<Value>: @unchecked Sendable {
+public final class Monitor<Value>: @unchecked Sendable {
     private var value: Value
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    init(_ value: Value) {
+    /// Starts with a value.
+    public init(_ value: Value) {
         self.value = value
         mutex.initialize(to: pthread_mutex_t())
         condition.initialize(to: pthread_cond_t())
@@ -24,14 +25,15 @@ final class Monitor<Value>: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    func withLock<R>(_ body: (inout Value) throws -> R) rethrows -> R {
+    /// Lends the value to one thread at a time.
+    public func withLock<R>(_ body: (inout Value) throws -> R) rethrows -> R {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return try body(&value)
     }
 
     /// Blocks until `body` gives a value; it is tried again after each signal. `onWait` hears +1 before waiting and -1 after.
-    func wait<R>(_ body: (inout Value) throws -> R?, onWait: (inout Value, Int) -> Void = { _, _ in }) rethrows -> R {
+    public func wait<R>(_ body: (inout Value) throws -> R?, onWait: (inout Value, Int) -> Void = { _, _ in }) rethrows -> R {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while true {
@@ -42,6 +44,8 @@ final class Monitor<Value>: @unchecked Sendable {
         }
     }
 
-    func signal() { pthread_cond_signal(condition) }
-    func broadcast() { pthread_cond_broadcast(condition) }
+    /// Wakes one waiting thread.
+    public func signal() { pthread_cond_signal(condition) }
+    /// Wakes all waiting threads.
+    public func broadcast() { pthread_cond_broadcast(condition) }
 }

@@ -90,3 +90,5 @@ int clinux_statfs(const char *path, struct clinux_filesystem *result) {
     result->type = values.f_type;
     return 0;
 }
+
+ssize_t clinux_getdents(int descriptor, void *buffer, size_t size) { return syscall(SYS_getdents64, descriptor, buffer, size); }

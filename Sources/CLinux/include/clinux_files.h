@@ -81,3 +81,6 @@ struct clinux_filesystem {
     int64_t type;
 };
 int clinux_statfs(const char *path, struct clinux_filesystem *result);
+
+// Reads entries of an open directory into `buffer` (getdents64): the bytes filled, 0 at the end.
+ssize_t clinux_getdents(int descriptor, void *buffer, size_t size);
