@@ -1,1 +1,1 @@
-// SchedulingTests
+import Testing

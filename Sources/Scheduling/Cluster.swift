@@ -1,0 +1,97 @@
+import BuildPlan
+import Digests
+
+/// An agent as placement sees it.
+public struct AgentSnapshot: Sendable, Hashable {
+    /// Whether the agent gets new stages.
+    public enum Condition: String, Sendable, Hashable { case ready, draining, lost }
+
+    /// Its name; ties are broken by it.
+    public var name: String
+    /// Labels that builds can require.
+    public var labels: [String: String]
+    /// What runs there.
+    public var platforms: [Platform]
+    /// So many stages at a time, at least 1.
+    public var slots: Int
+    public var condition: Condition
+    /// The seconds that each running stage is expected to go on.
+    public var running: [Double]
+    /// Layers on its disk.
+    public var layers: Set<Digest>
+    /// Generations on its disk by volume.
+    public var volumes: [String: Int]
+
+    /// An idle agent with an empty disk.
+    public init(name: String, labels: [String: String], platforms: [Platform], slots: Int) {
+        self.name = name
+        self.labels = labels
+        self.platforms = platforms
+        self.slots = max(1, slots)
+        condition = .ready
+        running = []
+        layers = []
+        volumes = [:]
+    }
+}
+
+/// A volume that a stage will mount.
+public struct VolumeDemand: Sendable, Hashable {
+    /// A name that is one to one with the volume.
+    public var name: String
+    /// The newest generation.
+    public var head: Int
+    /// Bytes of the newest generation.
+    public var bytes: Int64
+
+    /// A volume's size and state.
+    public init(name: String, head: Int, bytes: Int64) {
+        self.name = name
+        self.head = head
+        self.bytes = bytes
+    }
+}
+
+/// A stage that is ready to run, as placement sees it.
+public struct StageDemand: Sendable, Hashable {
+    /// Of the stage; the caller's.
+    public var id: String
+    public var platform: Platform
+    /// Labels that the agent must have.
+    public var require: [String: String]
+    /// All layers that it mounts, each once.
+    public var layers: [LayerDescriptor]
+    /// Bytes of the context that its steps read; no agent is taken to have any.
+    public var contextBytes: Int64
+    public var volumes: [VolumeDemand]
+    /// Seconds that it usually runs; nil when it never ran.
+    public var usualDuration: Double?
+    /// Agents that could not run it: taken only when there is no other.
+    public var avoid: Set<String>
+
+    /// A stage without inputs.
+    public init(id: String, platform: Platform) {
+        self.id = id
+        self.platform = platform
+        require = [:]
+        layers = []
+        contextBytes = 0
+        volumes = []
+        avoid = []
+    }
+}
+
+/// The constants of the estimate.
+public struct SchedulingPolicy: Sendable, Hashable {
+    /// Bytes a second between any two machines, until they are measured: a gigabit link.
+    public var bandwidth: Double = 110e6
+    /// Seconds of a stage that never ran: long enough that an idle agent is worth a gigabyte moved.
+    public var unknownDuration: Double = 20
+    /// How much longer a stage takes for each other one on the agent: they share its processors.
+    public var contention: Double = 0.5
+    /// Of a volume's bytes, the part that changes from one generation to the next, as a first guess.
+    public var volumeChange: Double = 0.1
+
+    /// The defaults.
+    public init() {}
+}

@@ -1,0 +1,59 @@
+import BuildPlan
+
+/// What one agent would mean for a stage. Seconds from now and bytes over the network.
+public struct Candidate: Sendable, Hashable {
+    public var agent: String
+    /// Until a slot is free there.
+    public var queue: Double
+    public var layerBytes: Int64
+    public var contextBytes: Int64
+    public var volumeBytes: Int64
+    /// To bring the bytes.
+    public var transfer: Double
+    /// To run, with what else runs there.
+    public var run: Double
+
+    /// Everything that has to be brought.
+    public var missingBytes: Int64 { layerBytes + contextBytes + volumeBytes }
+    /// The sum by which agents are compared.
+    public var finish: Double { queue + transfer + run }
+
+    /// The order of preference: the earliest finish, then the fewest bytes, then the shortest queue, then the name. Total, so that the
+    /// same state gives the same placement.
+    public static func isPreferred(_ a: Candidate, to b: Candidate) -> Bool {
+        if a.finish != b.finish { return a.finish < b.finish }
+        if a.missingBytes != b.missingBytes { return a.missingBytes < b.missingBytes }
+        if a.queue != b.queue { return a.queue < b.queue }
+        return a.agent < b.agent
+    }
+}
+
+extension SchedulingPolicy {
+    /// - Parameter slots: when each of the agent's slots becomes free, seconds from now.
+    func candidate(_ stage: StageDemand, on agent: AgentSnapshot, slots: [Double]) -> Candidate {
+        let queue = max(0, slots.min() ?? 0)
+        var layerBytes: Int64 = 0
+        for layer in stage.layers where !agent.layers.contains(layer.diffID) { layerBytes = adding(layerBytes, layer.size) }
+        var volumeBytes: Int64 = 0
+        for volume in stage.volumes { volumeBytes = adding(volumeBytes, missing(volume, on: agent)) }
+        let bytes = adding(adding(layerBytes, volumeBytes), stage.contextBytes)
+        let others = slots.count { $0 > queue }
+        return Candidate(
+            agent: agent.name, queue: queue, layerBytes: layerBytes, contextBytes: stage.contextBytes, volumeBytes: volumeBytes,
+            transfer: Double(bytes) / bandwidth,
+            run: (stage.usualDuration ?? unknownDuration) * (1 + contention * Double(others)))
+    }
+
+    private func missing(_ volume: VolumeDemand, on agent: AgentSnapshot) -> Int64 {
+        guard volume.head > 0, volume.bytes > 0 else { return 0 }
+        guard let generation = agent.volumes[volume.name] else { return volume.bytes }
+        let behind = Double(max(0, volume.head - generation))
+        return Int64(Double(volume.bytes) * min(1, behind * volumeChange))
+    }
+
+    // Sizes come from agents: a sum that does not fit must not end the coordinator.
+    private func adding(_ a: Int64, _ b: Int64) -> Int64 {
+        let (sum, overflow) = a.addingReportingOverflow(max(0, b))
+        return overflow ? Int64.max : sum
+    }
+}

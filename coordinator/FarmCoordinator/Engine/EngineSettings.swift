@@ -1,0 +1,24 @@
+/// The times and limits of the engine. Seconds.
+public struct EngineSettings: Sendable {
+    /// How often an agent says that it lives.
+    public var heartbeat: Double = 2
+    /// Without a word for so long, an agent is lost and its stages go elsewhere: five heartbeats, so that one lost packet moves nothing.
+    public var lease: Double = 10
+    /// How often leases and timeouts are looked at.
+    public var tick: Double = 0.5
+    /// So often a stage is given to an agent before the build fails.
+    public var maximumAttempts = 3
+    /// How long a build waits for file contents, or for the rest of its context, without hearing from its client.
+    public var contentsTimeout: Double = 600
+    /// How long a stage waits when no agent that is known could run it: agents reconnect within this after a restart.
+    public var unschedulableTimeout: Double = 30
+    /// How long a grant is good for: the start of a transfer must fall into it, its end need not.
+    public var grantLifetime: Double = 300
+    /// Finished builds with their events are kept for so long: 30 days.
+    public var buildRetention: Double = 30 * 86_400
+    /// How often old builds and records are removed.
+    public var retentionInterval: Double = 3600
+
+    /// The defaults.
+    public init() {}
+}
