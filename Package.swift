@@ -85,7 +85,7 @@ let tests: [Target] = [
     .testTarget(name: "SchedulingTests", dependencies: ["Scheduling"]),
     .testTarget(name: "FileTreeTests", dependencies: ["FileTree"]),
     .testTarget(name: "TreeSyncTests", dependencies: ["TreeSync"]),
-    .testTarget(name: "OCITests", dependencies: ["OCI"]),
+    .testTarget(name: "OCITests", dependencies: ["OCI", "CLinux"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "Certificates"]),
     .testTarget(name: "CertificatesTests", dependencies: ["Certificates"]),
     .testTarget(name: "FarmAPITests", dependencies: ["FarmAPI"]),

@@ -1,5 +1,6 @@
 import BlockingIO
 import BuildPlan
+import Glibc
 
 /// How a directory on disk stands for a layer.
 public enum LayerForm: Sendable {
@@ -15,7 +16,7 @@ public struct LayerLimits: Sendable {
     public static let maximumDepth = 256
     /// As Linux has it (PATH_MAX without its NUL).
     public static let maximumPathLength = 4095
-    /// As Linux has it (NAME_MAX).
+    /// As Linux has it (NAME_MAX); a whiteout's name in an archive is longer by its prefix.
     public static let maximumNameLength = 255
     /// Extended attributes of one entry.
     public static let maximumXattrs = 256
@@ -46,6 +47,29 @@ public enum LayerArchive {
         let tar = TarWriter(to: sink, canonicalMark: true)
         var writer = LayerWriter(tar: tar, form: form)
         try writer.write(root: Descriptor.directory(directory))
+        return try tar.finish()
+    }
+
+    /// Extracts a layer's tar, compressed or not, into a fresh directory, and returns the digest and size of the uncompressed bytes. Blocks.
+    ///
+    /// Nothing outside of the directory is touched, whatever the archive says; absolute paths, `..`, ways through links and hard links
+    /// to what is not in the archive are refused. A later entry replaces an earlier one of the same name, but no directory. What was
+    /// extracted before an error is left for the caller to delete. Needs root for ``LayerForm/overlayUpper``.
+    /// - Parameters:
+    ///   - directory: empty or not there yet; its parent is there.
+    ///   - tee: gets the uncompressed bytes too.
+    public static func extract(
+        from source: any ByteSource, into directory: String, form: LayerForm, limits: LayerLimits = LayerLimits(),
+        tee: (any ByteSink)? = nil
+    ) throws -> LayerDescriptor {
+        guard mkdir(directory, defaultDirectoryMode) == 0 || errno == EEXIST else {
+            throw LayerError.call("create the directory", Array(directory.utf8))
+        }
+        let root = try Descriptor.directory(directory)
+        let tar = try TarReader(Decompressor(source), limits: limits, tee: tee)
+        var extractor = LayerExtractor(into: FreshDirectories(root: root), form: form, owner: .archive, devices: .create)
+        extractor.defaultRoot()
+        try extractor.extract(tar)
         return try tar.finish()
     }
 }

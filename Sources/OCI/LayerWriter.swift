@@ -1,4 +1,5 @@
 import BuildPlan
+import CLinux
 import Glibc
 
 /// Walks a layer's directory in canonical order and writes its tar.
@@ -81,7 +82,7 @@ struct LayerWriter {
             }
             links[inode] = path
         }
-        let device = status.st_rdev
+        let device = UInt64(status.st_rdev)
         switch status.st_mode & S_IFMT {
         case S_IFREG: try file(name, in: directory, entry, size: Int64(status.st_size))
         case S_IFLNK:
@@ -91,10 +92,10 @@ struct LayerWriter {
             entry.kind = .fifo
             try tar.header(entry)
         case S_IFCHR:
-            entry.kind = .characterDevice(major: gnu_dev_major(device), minor: gnu_dev_minor(device))
+            entry.kind = .characterDevice(major: clinux_major(device), minor: clinux_minor(device))
             try tar.header(entry)
         case S_IFBLK:
-            entry.kind = .blockDevice(major: gnu_dev_major(device), minor: gnu_dev_minor(device))
+            entry.kind = .blockDevice(major: clinux_major(device), minor: clinux_minor(device))
             try tar.header(entry)
         // A socket is nothing without the process that listens on it, and tar has no type for it.
         default: break
@@ -131,7 +132,8 @@ struct LayerWriter {
     private func linkTarget(_ name: [UInt8], in directory: Descriptor) throws -> [UInt8] {
         try [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { buffer, count in
             let read = buffer.withMemoryRebound(to: CChar.self) { buffer in
-                withCString(name) { readlinkat(directory.number, $0, buffer.baseAddress, buffer.count) }
+                guard let base = buffer.baseAddress else { return -1 }
+                return withCString(name) { readlinkat(directory.number, $0, base, buffer.count) }
             }
             guard read >= 0 else { throw LayerError.call("read the link", path) }
             count = read
