@@ -1,4 +1,6 @@
 import NIOCore
+import NIOPosix
+import Synchronization
 
 /// How a server listens.
 public struct ServerConfiguration: Sendable {
@@ -6,9 +8,14 @@ public struct ServerConfiguration: Sendable {
     public var host: String
     /// 0 for a free one.
     public var port: Int
+    /// What the server shows and trusts.
     public var identity: TLSIdentity
     /// False lets peers without a certificate through to the handler, which sees `peer == nil`; one that is shown must still be valid.
     public var requiresCertificate: Bool
+    /// Silence after which a peer is probed; it counts as gone after two unanswered probes.
+    public var pingInterval: Duration = .seconds(10)
+    /// How long a peer may take for the handshake.
+    public var handshakeTimeout: Duration = .seconds(10)
 
     public init(host: String, port: Int, identity: TLSIdentity, requiresCertificate: Bool) {
         self.host = host
@@ -20,14 +27,97 @@ public struct ServerConfiguration: Sendable {
 
 /// HTTP/2 over TLS 1.3, and HTTP/1.1 by ALPN for probes and old tools.
 public final class HTTPServer: Sendable {
+    private struct State {
+        var listener: (any Channel)?
+        var channels: [ObjectIdentifier: any Channel] = [:]
+        var stopped = false
+    }
+
+    private let configuration: ServerConfiguration
+    private let service: HTTPService
+    private let state = Mutex(State())
+
     /// - Parameter handler: called for each request in a task of its own, which is cancelled when the peer resets the stream or goes.
     public init(configuration: ServerConfiguration, handler: @escaping @Sendable (ServerRequest) async -> ServerResponse) {
-        fatalError("not built yet")
+        self.configuration = configuration
+        service = HTTPService(handler: handler)
     }
 
     /// Binds and serves; returns the port that is bound. Throws when the address is taken or a file of the identity is bad.
-    public func start() async throws -> Int { fatalError("not built yet") }
+    public func start() async throws -> Int {
+        let configuration = configuration
+        let side = TLSContext.Side.server(requiresCertificate: configuration.requiresCertificate)
+        let tls = try await NIOThreadPool.singleton.runIfActive { try TLSContext(side: side, identity: configuration.identity) }
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.writeBufferWaterMark, value: .transport)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try self.configure(channel, tls) }
+            }
+        let channel: any Channel
+        do {
+            channel = try await bootstrap.bind(host: configuration.host, port: configuration.port).get()
+        } catch {
+            let reason = (error as? IOError)?.description ?? "\(error)"
+            throw TransportError.bindFailed(address: "\(configuration.host):\(configuration.port)", reason: reason)
+        }
+        state.withLock { $0.listener = channel }
+        return channel.localAddress?.port ?? configuration.port
+    }
 
     /// Stops accepting, lets running requests end for up to `grace`, then closes what is left.
-    public func shutdown(grace: Duration) async { fatalError("not built yet") }
+    public func shutdown(grace: Duration) async {
+        let (listener, channels) = state.withLock { state in
+            state.stopped = true
+            defer { state.listener = nil }
+            return (state.listener, Array(state.channels.values))
+        }
+        try? await listener?.close().get()
+        guard let loop = channels.first?.eventLoop else { return }
+        for channel in channels { channel.pipeline.fireUserInboundEventTriggered(DrainConnection()) }
+        let timer = loop.scheduleTask(in: TimeAmount(grace)) {
+            for channel in channels { channel.close(promise: nil) }
+        }
+        try? await EventLoopFuture.andAllComplete(channels.map(\.closeFuture), on: loop).get()
+        timer.cancel()
+    }
+
+    private func configure(_ channel: any Channel, _ tls: TLSContext) throws {
+        let id = ObjectIdentifier(channel)
+        let stopped = state.withLock { state in
+            if !state.stopped { state.channels[id] = channel }
+            return state.stopped
+        }
+        if stopped { return channel.close(promise: nil) }
+        channel.closeFuture.whenComplete { _ in self.state.withLock { _ = $0.channels.removeValue(forKey: id) } }
+
+        let remoteAddress = Self.describe(channel.remoteAddress)
+        let service = service
+        let pingInterval = configuration.pingInterval
+        let session = try TLSSession(context: tls, serverName: nil)
+        let handler = TLSHandler(session: session, timeout: configuration.handshakeTimeout) { result in
+            guard case .success(let established) = result else { return }
+            do {
+                if established.applicationProtocol == "h2" {
+                    let side = ServerSide(service: service, peer: established.peer, remoteAddress: remoteAddress)
+                    try channel.pipeline.syncOperations.addHandler(HTTP2Handler(side: .server(side), pingInterval: pingInterval))
+                } else {
+                    channel.close(promise: nil)
+                }
+            } catch {
+                channel.close(promise: nil)
+            }
+        }
+        try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    private static func describe(_ address: SocketAddress?) -> String {
+        guard let address, let ip = address.ipAddress, let port = address.port else { return "unknown" }
+        return ip.contains(":") ? "[\(ip)]:\(port)" : "\(ip):\(port)"
+    }
 }
+
+/// Sent through a channel whose server stops: it takes no more requests and closes after those under way.
+struct DrainConnection: Sendable {}

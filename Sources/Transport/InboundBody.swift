@@ -32,12 +32,18 @@ public struct InboundBody: AsyncSequence, Sendable {
 public enum TransportError: Error, Sendable, Equatable {
     /// Nobody answers at that address.
     case connectFailed(address: String, reason: String)
+    /// The server's address is taken, not ours, or not allowed.
+    case bindFailed(address: String, reason: String)
     /// The TLS handshake was refused, by us or by the peer; the reason names the certificate's fault.
     case handshakeFailed(address: String, reason: String)
     case connectionLost
     case streamReset(code: UInt32)
     case deadlineExceeded
     case bodyTooLarge(limit: Int)
+    /// A streamed body was longer or shorter than its announced length.
+    case wrongBodyLength
+    /// A header's name or value has characters that must not be sent, or the request's target has.
+    case invalidHeader(name: String)
     /// A file of the identity can't be used.
     case badIdentity(file: String, reason: String)
     case closed

@@ -1,0 +1,35 @@
+/// Every limit of the transport and why it is what it is.
+enum TransportLimits {
+    /// What a peer may send on one stream before its reader has read it. Decides the speed over distance: 4 MiB give 50 MB/s at 40 ms.
+    static let streamWindow: Int32 = 4 << 20
+    /// The same over all streams of a connection; it is also what one connection can make us hold for slow readers.
+    static let connectionWindow: Int32 = 16 << 20
+    /// Requests under way on a connection; the peer's library queues what is beyond.
+    static let concurrentStreams: UInt32 = 512
+    /// Names, values and 32 bytes a field (RFC 9113, 6.5.2). Tokens and image names are long, nothing of ours is near this.
+    static let headerListSize = 64 << 10
+    /// Fields of one head.
+    static let headerCount = 200
+    /// Resets that a peer may send in a burst, and then per second (CVE-2023-44487): a builder that cancels many requests stays below.
+    static let resetBurst: UInt64 = 1000
+    static let resetsPerSecond: UInt64 = 100
+    /// CONTINUATION frames of one head (CVE-2024-28182): enough for `headerListSize` in the smallest frames that libraries make.
+    static let continuations = 8
+    /// What a streamed body holds for a peer that does not take it; more lets a writer run ahead without gain.
+    static let outboundQueue = 256 << 10
+    /// Output collected before it is encrypted: four full TLS records.
+    static let outputChunk = 64 << 10
+    /// The channel counts as not writable above the high mark: keeps slow readers' memory in libnghttp2's windows, not in NIO's queue.
+    static let writeHighWaterMark = 256 << 10
+    static let writeLowWaterMark = 64 << 10
+    /// From accept to a finished handshake; a peer that speaks something else, or nothing, is dropped then.
+    static let handshakeTimeout: Duration = .seconds(10)
+    /// After a refused handshake we still read, so that the alert that says why is not overtaken by a TCP reset.
+    static let refusalLinger: Duration = .seconds(2)
+    /// Silence after which a ping is sent.
+    static let pingInterval: Duration = .seconds(10)
+    /// Pings that may stay unanswered; the connection counts as lost at the next one.
+    static let unansweredPings = 2
+    /// Certificates' names longer than this are refused; X.520 allows 64 characters.
+    static let certificateNameLength = 256
+}
