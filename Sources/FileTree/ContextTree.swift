@@ -38,6 +38,16 @@ public struct ContextTree: Sendable {
         self.directory = directory
     }
 
+    /// Writes directory objects as one ``ContentPack``: all of the tree's by default.
+    public func writeObjects(_ digests: [Digest]? = nil, to sink: some ByteSink) throws {
+        let writer = try ContentPackWriter(sink)
+        for digest in digests ?? objects.keys.sorted() {
+            guard let object = objects[digest] else { throw FileTreeError.missingObject(digest) }
+            try object.withUnsafeBytes { try writer.append(digest, $0) }
+        }
+        try writer.finish()
+    }
+
     /// Writes the contents as one ``ContentPack`` in the order of their digests, with constant memory.
     ///
     /// Throws ``FileTreeError/changedWhileRead(path:)`` where a file is not what was scanned, after a part of the pack was written:
