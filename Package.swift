@@ -53,7 +53,8 @@ let agent: [Target] = [
     .target(
         name: "FarmAgent",
         dependencies: [
-            "FarmAPI", "BuildPlan", "Digests", "Sandbox", "FileSteps", "Layers", "Volumes", "OCI", "FileTree", "TreeSync", "BlockingIO", "Transport",
+            "FarmAPI", "BuildPlan", "Digests", "Sandbox", "FileSteps", "Layers", "Volumes", "OCI", "FileTree", "TreeSync", "BlockingIO",
+            "Transport",
             "Certificates", "CLinux", logging,
         ], path: "agent/FarmAgent"),
     .executableTarget(

@@ -78,7 +78,9 @@ public final class BlockingPool: Sendable {
                     state.head = 0
                 }
                 return work
-            } onWait: { $0.idle += $1 }
+            } onWait: {
+                $0.idle += $1
+            }
             work()
         }
     }

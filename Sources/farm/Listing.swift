@@ -1,0 +1,111 @@
+import ArgumentParser
+import Client
+
+struct Builds: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List builds, the newest first.")
+    @OptionGroup var farm: FarmOptions
+    @Flag var json = false
+    func run() async throws { try await Listings(settings: try farm.settings()).builds(json: json) }
+}
+
+struct Show: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show a build: its stages, steps, placements and bytes.")
+    @OptionGroup var farm: FarmOptions
+    @Argument(help: ArgumentHelp(valueName: "BUILD")) var build: String
+    @Flag var json = false
+    func run() async throws { try await Listings(settings: try farm.settings()).show(build, json: json) }
+}
+
+struct Logs: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print the output of a build's steps.")
+    @OptionGroup var farm: FarmOptions
+    @Argument(help: ArgumentHelp(valueName: "BUILD")) var build: String
+    @Flag(name: .shortAndLong, help: "Go on until the build has ended.") var follow = false
+    @Option(help: ArgumentHelp("Only the step with that number in the log.", valueName: "N")) var step: Int?
+    func run() async throws {
+        let listings = Listings(settings: try farm.settings())
+        let (build, step, follow) = (build, step, follow)
+        try await Interrupts.cancelling { try await listings.logs(build, step: step, follow: follow) }
+    }
+}
+
+struct Cancel: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Cancel a build.")
+    @OptionGroup var farm: FarmOptions
+    @Argument(help: ArgumentHelp(valueName: "BUILD")) var build: String
+    func run() async throws { try await Listings(settings: try farm.settings()).cancel(build) }
+}
+
+struct Agents: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List agents.")
+    @OptionGroup var farm: FarmOptions
+    @Flag var json = false
+    func run() async throws { try await Listings(settings: try farm.settings()).agents(json: json) }
+}
+
+struct Drain: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Give an agent no new stages.")
+    @OptionGroup var farm: FarmOptions
+    @Argument(help: ArgumentHelp(valueName: "AGENT")) var agent: String
+    func run() async throws { try await Listings(settings: try farm.settings()).setDraining(agent, true) }
+}
+
+struct Resume: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Give a drained agent stages again.")
+    @OptionGroup var farm: FarmOptions
+    @Argument(help: ArgumentHelp(valueName: "AGENT")) var agent: String
+    func run() async throws { try await Listings(settings: try farm.settings()).setDraining(agent, false) }
+}
+
+struct Volumes: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List the volumes behind cache mounts, with their sizes and holders.", subcommands: [List.self, Remove.self],
+        defaultSubcommand: List.self)
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List volumes.")
+        @OptionGroup var farm: FarmOptions
+        @Flag var json = false
+        func run() async throws { try await Listings(settings: try farm.settings()).volumes(json: json) }
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "rm", abstract: "Remove a volume everywhere.")
+        @OptionGroup var farm: FarmOptions
+        @Argument(help: ArgumentHelp(valueName: "PROJECT")) var project: String
+        @Argument(help: ArgumentHelp(valueName: "ID")) var id: String
+        func run() async throws { try await Listings(settings: try farm.settings()).removeVolume(project: project, id: id) }
+    }
+}
+
+struct Image: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Base images of the farm: FROM looks here first.", subcommands: [Import.self, List.self, Remove.self])
+
+    struct Import: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make an OCI archive, an OCI layout folder, a Docker archive or a root file system as tar a base image.")
+        @OptionGroup var farm: FarmOptions
+        @Argument(help: ArgumentHelp("As FROM names it.", valueName: "NAME")) var name: String
+        @Argument(help: ArgumentHelp(valueName: "FILE")) var file: String
+        func run() async throws {
+            let command = ImageImportCommand(settings: try farm.settings())
+            let (name, file) = (name, file)
+            try await Interrupts.cancelling { try await command.run(name: name, file: file) }
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List base images.")
+        @OptionGroup var farm: FarmOptions
+        @Flag var json = false
+        func run() async throws { try await Listings(settings: try farm.settings()).images(json: json) }
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "rm", abstract: "Remove a base image.")
+        @OptionGroup var farm: FarmOptions
+        @Argument(help: ArgumentHelp(valueName: "NAME")) var name: String
+        func run() async throws { try await Listings(settings: try farm.settings()).removeImage(name) }
+    }
+}

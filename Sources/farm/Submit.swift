@@ -1,0 +1,133 @@
+import ArgumentParser
+import BuildPlan
+import Client
+import FarmAPI
+import FoundationEssentials
+
+struct Submit: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Build an image from a Dockerfile.",
+        discussion: "Progress goes to standard error; standard output has the image's digest alone, or the archive for '-o -'.")
+
+    @OptionGroup var farm: FarmOptions
+    @Argument(help: ArgumentHelp("The folder that the build may read.", valueName: "CONTEXT")) var context = "."
+    @Option(name: .shortAndLong, help: ArgumentHelp("The Dockerfile; '-' for standard input.", valueName: "FILE")) var file: String?
+    @Option(help: ArgumentHelp("Whose volumes the build sees (default: the context folder's name).", valueName: "NAME")) var project:
+        String?
+    @Option(help: ArgumentHelp("Only agents with that label (repeatable): name=agent-2.", valueName: "LABEL=VALUE")) var require: [String] =
+        []
+    @Flag(help: "Print the build's id and leave; the build goes on.") var detach = false
+    @Flag(name: .customLong("no-cache-mounts"), help: "Start from empty volumes.") var noCacheMounts = false
+    @Option(
+        name: .customLong("build-arg"), help: ArgumentHelp("Set an ARG; NAME alone takes it from the environment.", valueName: "NAME=VALUE")
+    )
+    var buildArgs: [String] = []
+    @Option(name: .customLong("add-host"), help: ArgumentHelp("A line for the steps' /etc/hosts.", valueName: "NAME:ADDRESS")) var addHosts:
+        [String] = []
+    @Option(help: ArgumentHelp("A label of the image (repeatable).", valueName: "KEY=VALUE")) var label: [String] = []
+    @Option(name: .shortAndLong, help: ArgumentHelp("The image's name in archives (repeatable).", valueName: "NAME[:TAG]")) var tag:
+        [String] = []
+    @Option(help: ArgumentHelp("Build up to this stage.", valueName: "STAGE")) var target: String?
+    @Option(help: ArgumentHelp("linux/amd64, linux/arm64, …", valueName: "PLATFORM")) var platform: String?
+    @Option(help: ArgumentHelp("The steps' network: default, host or none.", valueName: "MODE")) var network = "default"
+    @Option(name: .customLong("shm-size"), help: ArgumentHelp("Size of the steps' /dev/shm.", valueName: "SIZE")) var shmSize: String?
+    @Flag(name: .customLong("no-cache"), help: "Run every step anew; the caches of mounts stay.") var noCache = false
+    @Option(name: .customLong("no-cache-filter"), help: ArgumentHelp("Run the steps of these stages anew.", valueName: "STAGE"))
+    var noCacheFilter: [String] = []
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "type=oci|docker|tar|local,dest=PATH; a bare path: files; '-': a tar to standard output (repeatable).", valueName: "OUTPUT"))
+    var output: [String] = []
+    @Flag(help: "Load the image into the local docker or podman.") var load = false
+    @Option(help: ArgumentHelp("auto, plain, tty, quiet or rawjson.", valueName: "MODE")) var progress = "auto"
+    @Flag(name: .shortAndLong, help: "Print the digest alone.") var quiet = false
+    @Option(help: ArgumentHelp("Write the image's id to a file.", valueName: "FILE")) var iidfile: String?
+    @Option(name: .customLong("metadata-file"), help: ArgumentHelp("Write the result as JSON to a file.", valueName: "FILE"))
+    var metadataFile: String?
+    @OptionGroup(visibility: .hidden) var later: NotBuiltYet
+
+    func run() async throws {
+        try later.refuse()
+        let environment = ProcessInfo.processInfo.environment
+        let command = SubmitCommand(settings: try farm.settings(), options: try options(environment), environment: environment)
+        try await Interrupts.cancelling { try await command.run() }
+    }
+
+    private func options(_ environment: [String: String]) throws -> SubmitOptions {
+        var options = SubmitOptions()
+        options.context = context
+        options.file = file
+        options.project = project
+        options.detach = detach
+        options.quiet = quiet
+        options.iidFile = iidfile
+        options.metadataFile = metadataFile
+        guard let mode = ProgressMode(rawValue: progress) else {
+            throw ClientError.usage("--progress \(progress): expected \(ProgressMode.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        options.progress = mode
+        options.outputs = try output.map { try OutputSpec(parsing: $0) }
+        if load { options.outputs.append(OutputSpec(form: .load, destination: .standardOutput)) }
+        if detach, !options.outputs.isEmpty {
+            throw ClientError.usage("--detach leaves before there is a result: -o and --load can't go with it")
+        }
+        options.build.target = target
+        options.build.tags = tag
+        options.build.noCache = noCache
+        options.build.noCacheFilter = noCacheFilter.flatMap { $0.split(separator: ",").map(String.init) }
+        options.build.noCacheMounts = noCacheMounts
+        options.build.network = try networkMode()
+        options.build.platform = try platform.map { text in
+            guard let platform = Platform(text) else { throw ClientError.usage("--platform \(text): expected linux/amd64 or the like") }
+            return platform
+        }
+        options.build.shmSize = try shmSize.map { try SubmitOptions.byteCount($0, option: "--shm-size") }
+        options.build.extraHosts = try addHosts.map { try SubmitOptions.extraHost($0) }
+        options.build.buildArguments = try pairs(buildArgs, "--build-arg", environment)
+        options.build.labels = try pairs(label, "--label", nil)
+        options.build.require = try pairs(require, "--require", nil)
+        return options
+    }
+
+    private func pairs(_ texts: [String], _ option: String, _ environment: [String: String]?) throws -> [String: String] {
+        var values: [String: String] = [:]
+        for text in texts {
+            if let (name, value) = try SubmitOptions.keyValue(text, option: option, environment: environment) { values[name] = value }
+        }
+        return values
+    }
+
+    private func networkMode() throws -> NetworkMode {
+        switch network {
+        case "default", "host": .host
+        case "none": .none
+        default: throw ClientError.usage("--network \(network): expected default, host or none")
+        }
+    }
+}
+
+/// Options of `docker buildx build` that Farm does not have yet: refused by name, never ignored.
+struct NotBuiltYet: ParsableArguments {
+    @Option(name: .customLong("build-context")) var buildContext: [String] = []
+    @Option(name: .customLong("cache-from")) var cacheFrom: [String] = []
+    @Option(name: .customLong("cache-to")) var cacheTo: [String] = []
+    @Option var secret: [String] = []
+    @Option var ssh: [String] = []
+    @Option var ulimit: [String] = []
+    @Option var annotation: [String] = []
+    @Option var call: String?
+    @Option var image: [String] = []
+    @Flag var push = false
+    @Flag var pull = false
+
+    func refuse() throws {
+        let given: [(String, Bool)] = [
+            ("--build-context", !buildContext.isEmpty), ("--cache-from", !cacheFrom.isEmpty), ("--cache-to", !cacheTo.isEmpty),
+            ("--secret", !secret.isEmpty), ("--ssh", !ssh.isEmpty), ("--ulimit", !ulimit.isEmpty), ("--annotation", !annotation.isEmpty),
+            ("--call", call != nil && call != "build"), ("--image", !image.isEmpty), ("--push", push), ("--pull", pull),
+        ]
+        let names = given.filter(\.1).map(\.0)
+        if !names.isEmpty { throw ClientError.usage("\(names.joined(separator: ", ")): not built yet") }
+    }
+}
