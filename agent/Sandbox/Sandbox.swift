@@ -1,1 +1,153 @@
-// Sandbox
+import BlockingIO
+import BuildPlan
+import FoundationEssentials
+import Glibc
+
+/// Runs steps: one command in an OCI runtime, on a stack of layers, what it changes in a directory of its own.
+public final class Sandbox: Sendable {
+    /// Steps wait on threads of their own, so that many long ones do not take those that move files.
+    private static let threads = BlockingPool(limit: 512)
+    /// How long a kill is tried by way of the runtime before the runtime itself is killed.
+    private static let killAttempts = 20
+    private static let killPause: useconds_t = 50_000
+
+    /// The one that the agent's start found.
+    public let runtime: Runtime
+    private let state: String
+    private let cgroupParent: String
+    private let seccomp: RuntimeSpec.Seccomp
+
+    /// - Parameters:
+    ///   - directory: an existing one for the runtime's own state; one of each sandbox, the same after a restart.
+    ///   - name: of the agent: part of the cgroups' paths.
+    public init(runtime: Runtime, directory: String, name: String = "local") throws(SandboxError) {
+        self.runtime = runtime
+        state = directory + "/runtime"
+        cgroupParent = "/farm/\(name)"
+        seccomp = SeccompProfile.profile(architecture: Self.architecture)
+        try Files.makeDirectory(state, mode: 0o700)
+    }
+
+    private static var architecture: String {
+        #if arch(x86_64)
+            "amd64"
+        #elseif arch(arm64)
+            "arm64"
+        #else
+            ""
+        #endif
+    }
+
+    /// Ends what an agent that was killed left running. To be called at the start, before any step. Blocking.
+    /// - Returns: the ids of the containers that were found.
+    public func recover() -> [String] {
+        let found = Files.names(in: state).filter { !$0.hasPrefix(".") }
+        for id in found { delete(id) }
+        for id in found { Files.removeTree("\(state)/\(id)") }
+        return found
+    }
+
+    /// Runs a step to its end, or to its task's cancellation, which ends the whole process tree.
+    ///
+    /// - Parameters:
+    ///   - layers: directories in overlayfs's upper form, lowest first.
+    ///   - scratch: a directory that is made; what the step changed is in ``StepEnd/upper`` in it afterwards. The caller removes it.
+    ///   - id: unique among the running ones of this sandbox; letters, digits and `-`.
+    ///   - output: called with what the step writes, in order, on a thread that may block.
+    public func run(
+        _ step: StepSpec, layers: [String], scratch: String, id: String, output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void
+    ) async throws -> StepEnd {
+        try Task.checkCancellation()
+        let running = RunningStep()
+        let end = try await withTaskCancellationHandler {
+            try await Self.threads.run { [self] in
+                let prepared = try prepare(step, layers: layers, scratch: scratch, id: id)
+                defer { prepared.remove() }
+                return try runToEnd(prepared, running: running, output: output)
+            }
+        } onCancel: {
+            running.cancel()
+            // Killing takes turns with the runtime, which may be anywhere between its start and its end.
+            Task { try await Self.threads.run { [self] in stop(id, running) } }
+        }
+        try Task.checkCancellation()
+        return end
+    }
+
+    func runToEnd(
+        _ prepared: PreparedStep, running: RunningStep = RunningStep(), output: (UnsafeRawBufferPointer) -> Void
+    ) throws -> StepEnd {
+        let log = prepared.bundle + "/runtime.log"
+        let process = try ChildProcess(runtime.arguments(root: state, log: log) + ["run", "--bundle", prepared.bundle, prepared.id])
+        if !running.started(process) { process.kill() }
+        let code = try process.run(output: output, onOverstay: { delete(prepared.id) })
+        if Files.exists("\(state)/\(prepared.id)") { delete(prepared.id) }
+        return try RuntimeLog.end(code: code, log: log, upper: prepared.upper, output: output)
+    }
+
+    private func delete(_ id: String) { _ = try? ChildProcess.run(runtime.arguments(root: state) + ["delete", "--force", id]) }
+
+    private func stop(_ id: String, _ running: RunningStep) {
+        for _ in 0..<Self.killAttempts {
+            guard running.isAlive else { return }
+            _ = try? ChildProcess.run(runtime.arguments(root: state) + ["kill", id, "KILL"])
+            guard running.isAlive else { return }
+            usleep(Self.killPause)
+        }
+        running.kill()
+        delete(id)
+    }
+
+    // MARK: Before the start
+
+    /// Mounts the root, makes the mount points and writes the bundle. Blocking.
+    func prepare(_ step: StepSpec, layers: [String], scratch: String, id: String) throws -> PreparedStep {
+        let bundle = scratch + "/bundle"
+        for directory in [scratch, bundle] { try Files.makeDirectory(directory, mode: 0o700) }
+        var snapshot = try Snapshot.mount(layers: layers, scratch: scratch, writable: true)
+        var points: MountPoints
+        var layout: MountLayout
+        do {
+            layout = try MountLayout(step: step, root: snapshot.path, bundle: bundle)
+            points = try MountPoints(root: snapshot.path, layer: scratch + "/points")
+            for point in layout.points { try points.add(point) }
+            if points.isNeeded {
+                snapshot.unmount()
+                // overlayfs marks it as used by a mount that did not sync.
+                Files.removeTree(scratch + "/work")
+                snapshot = try Snapshot.mount(layers: layers + [points.layer], scratch: scratch, writable: true)
+            }
+            try layout.makeNestedPoints()
+            try layout.makeWorkingDirectory(root: snapshot.path)
+            let identity = try UserDatabase(root: snapshot.path).identity(of: step.user)
+            let spec = RuntimeSpec(
+                step: step, identity: identity, root: snapshot.path, workingDirectory: layout.workingDirectory, mounts: layout.mounts,
+                cgroup: runtime.usesCgroups ? "\(cgroupParent)/\(id)" : nil, seccomp: seccomp)
+            try Files.write(Array(JSONEncoder().encode(spec)), to: bundle + "/config.json", mode: 0o600)
+        } catch {
+            snapshot.unmount()
+            throw error
+        }
+        return PreparedStep(id: id, bundle: bundle, snapshot: snapshot, points: points, layout: layout)
+    }
+}
+
+/// A step that is ready to start.
+struct PreparedStep {
+    let id: String
+    let bundle: String
+    let snapshot: Snapshot
+    let points: MountPoints
+    let layout: MountLayout
+
+    var upper: String { snapshot.upper ?? "" }
+
+    /// Unmounts the root and takes the traces of the mount points away. Blocking.
+    func remove() {
+        snapshot.unmount()
+        layout.removeNestedPoints()
+        points.clean(upper: upper)
+        Files.removeTree(bundle)
+        Files.removeTree(points.layer)
+    }
+}

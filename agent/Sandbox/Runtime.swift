@@ -1,0 +1,83 @@
+import FoundationEssentials
+import Glibc
+
+/// The OCI runtime that works on this machine.
+public struct Runtime: Sendable {
+    /// `crun` or `runc`, or what was named.
+    public let name: String
+    /// Of the program.
+    public let path: String
+    /// False where the runtime can't make cgroups here; steps then run without limits.
+    public let usesCgroups: Bool
+    /// Sentences for the log: which one was taken, and why another was not.
+    public let findings: [String]
+
+    private static let outputLimit = 1024
+    private static let candidates = ["crun", "runc"]
+    private static let directories = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+
+    /// Finds a runtime by running a step in each candidate until one works. Blocking, about 50 ms.
+    ///
+    /// - Parameters:
+    ///   - choice: `auto`, a name, or the path of a program that takes runc's arguments.
+    ///   - directory: an existing one where the test's files may go.
+    public static func find(choice: String, in directory: String) throws(SandboxError) -> Runtime {
+        let wanted = choice == "auto" ? candidates : [choice]
+        var findings: [String] = []
+        for candidate in wanted {
+            let name = String(candidate.split(separator: "/").last ?? Substring(candidate))
+            guard let path = locate(candidate) else {
+                findings.append("\(candidate) is not installed")
+                continue
+            }
+            for usesCgroups in [true, false] {
+                let runtime = Runtime(name: name, path: path, usesCgroups: usesCgroups, findings: [])
+                // runc has no way to do without; crun has.
+                if !usesCgroups, name == "runc" { continue }
+                if let reason = runtime.reasonNotToWork(in: directory) {
+                    findings.append("\(path)\(usesCgroups ? "" : " without cgroups") does not work here: \(reason)")
+                } else {
+                    return Runtime(name: name, path: path, usesCgroups: usesCgroups, findings: findings + ["steps run in \(path)"])
+                }
+            }
+        }
+        throw .noRuntime(tried: findings)
+    }
+
+    private static func locate(_ candidate: String) -> String? {
+        if candidate.contains("/") { return access(candidate, X_OK) == 0 ? candidate : nil }
+        return directories.map { "\($0)/\(candidate)" }.first { access($0, X_OK) == 0 }
+    }
+
+    /// The start of every command line.
+    func arguments(root: String, log: String? = nil) -> [String] {
+        var arguments = [path, "--root", root]
+        if let log { arguments += ["--log", log, "--log-format", "json"] }
+        if !usesCgroups, name == "crun" { arguments += ["--cgroup-manager", "disabled"] }
+        return arguments
+    }
+
+    /// Runs /bin/true of this machine in a container as steps have it; nil if that works.
+    private func reasonNotToWork(in directory: String) -> String? {
+        let scratch = "\(directory)/runtime-test.\(getpid())"
+        Files.removeTree(scratch)
+        defer { Files.removeTree(scratch) }
+        do {
+            try Files.makeDirectory(scratch)
+            let sandbox = try Sandbox(runtime: self, directory: scratch)
+            // The machine's own programs are the only ones at hand; every place of them that is there is needed.
+            let places = ["/bin", "/lib", "/lib32", "/lib64", "/usr", "/nix", "/gnu"].filter { Files.isDirectory($0) }
+            let step = StepSpec(
+                arguments: ["/bin/true"],
+                mounts: places.map { StepSpec.Mount(target: $0, source: .path($0), readOnly: true) })
+            let id = "probe"
+            let prepared = try sandbox.prepare(step, layers: [], scratch: scratch + "/step", id: id)
+            defer { prepared.remove() }
+            var output: [UInt8] = []
+            let end = try sandbox.runToEnd(prepared) { output += $0.prefix(Self.outputLimit - min(Self.outputLimit, output.count)) }
+            return end.code == 0 ? nil : "/bin/true ended with \(end.code): \(String(decoding: output, as: UTF8.self))"
+        } catch {
+            return "\(error)"
+        }
+    }
+}

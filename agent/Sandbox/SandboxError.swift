@@ -1,0 +1,54 @@
+import Glibc
+
+/// What keeps a step from running; not what a step did itself.
+public enum SandboxError: Error, Sendable, CustomStringConvertible {
+    /// A system call failed.
+    case system(action: String, path: String, error: Int32)
+    /// overlayfs refused; `detail` has the kernel's words where it gave any.
+    case overlay(target: String, error: Int32, detail: String)
+    /// More layers than this kernel can stack.
+    case tooManyLayers(count: Int, limit: Int)
+    /// No OCI runtime works here; one reason each.
+    case noRuntime(tried: [String])
+    /// The runtime could not start the step.
+    case runtime(String)
+    /// The step's user is not in the image, or its passwd or group file can't be used.
+    case badUser(String)
+    /// A mount's target or source can't be used.
+    case badMount(target: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .system(let action, let path, let error): "cannot \(action) \(path): \(Self.text(of: error))"
+        case .overlay(let target, let error, let detail):
+            "cannot mount an overlay at \(target): \(Self.text(of: error))\(detail.isEmpty ? "" : " (\(detail))"); "
+                + "the data directory must be on a file system that overlayfs can use as upper (ext4, xfs, btrfs; not another overlay)"
+        case .tooManyLayers(let count, let limit): "\(count) layers are too many: overlayfs stacks at most \(limit) here"
+        case .noRuntime(let tried):
+            "no OCI runtime works on this machine: \(tried.joined(separator: "; ")). Install crun or runc, or name one by --runtime PATH"
+        case .runtime(let message): "the OCI runtime could not start the step: \(message)"
+        case .badUser(let message): message
+        case .badMount(let target, let reason): "cannot mount at \(target): \(reason)"
+        }
+    }
+
+    static func text(of error: Int32) -> String { String(cString: strerror(error)) }
+
+    /// True where the machine is at fault and another may do better.
+    public var isOfMachine: Bool {
+        switch self {
+        case .badUser, .badMount: false
+        default: true
+        }
+    }
+}
+
+/// Throws for a negative status as the functions of CLinux give it.
+func check(_ status: Int32, _ action: String, _ path: String) throws(SandboxError) {
+    if status < 0 { throw .system(action: action, path: path, error: -status) }
+}
+
+/// Throws errno for a result of -1.
+func checkErrno(_ result: Int32, _ action: String, _ path: String) throws(SandboxError) {
+    if result != 0 { throw .system(action: action, path: path, error: errno) }
+}

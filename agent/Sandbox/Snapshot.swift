@@ -1,0 +1,113 @@
+import CLinux
+import Glibc
+
+/// A mounted stack of layers. Blocking; the one who mounted it calls ``unmount()``.
+public struct Snapshot: Sendable {
+    /// Where it is mounted.
+    public let path: String
+    /// What a writer changes, in overlayfs's own form; nil where it is read-only.
+    public let upper: String?
+
+    /// What the kernel allows (OVL_MAX_STACK).
+    static let layerLimit = 500
+    /// mount(2) takes one page of options.
+    private static let optionLimit = 4095
+
+    /// Mounts layers as one tree.
+    ///
+    /// - Parameters:
+    ///   - layers: directories in overlayfs's upper form, lowest first; none gives an empty tree.
+    ///   - scratch: an existing directory of the caller's on the file system of the layers; `upper`, `work`, `empty` and `merged` are
+    ///     made in it.
+    ///   - writable: true makes ``upper``; its root gets the attributes of the topmost layer's root.
+    /// - Throws: ``SandboxError``; nothing is mounted then.
+    public static func mount(layers: [String], scratch: String, writable: Bool) throws(SandboxError) -> Snapshot {
+        let merged = scratch + "/merged"
+        let empty = scratch + "/empty"
+        try Files.makeDirectory(merged)
+        try Files.makeDirectory(empty)
+        guard layers.count < layerLimit else { throw .tooManyLayers(count: layers.count, limit: layerLimit - 1) }
+        // Always two at the least, which a mount without an upper needs; the empty one is the lowest.
+        let lower = layers.reversed() + [empty]
+        guard writable else {
+            try mountOverlay(lower: layers.isEmpty ? [empty, empty] : lower, upper: nil, work: nil, at: merged)
+            return Snapshot(path: merged, upper: nil)
+        }
+        let upper = scratch + "/upper"
+        let work = scratch + "/work"
+        let isNew = !Files.exists(upper)
+        try Files.makeDirectory(upper)
+        try Files.makeDirectory(work)
+        if isNew, let top = layers.last { try check(clinux_copy_directory_attributes(top, upper), "copy the attributes of", top) }
+        try mountOverlay(lower: lower, upper: upper, work: work, at: merged)
+        return Snapshot(path: merged, upper: upper)
+    }
+
+    /// Detaches it, even while it is in use. Does nothing where it is not mounted.
+    public func unmount() { _ = clinux_detach(path) }
+
+    /// - Parameter lower: topmost first.
+    static func mountOverlay(lower: [String], upper: String?, work: String?, at target: String) throws(SandboxError) {
+        let capacity = 512
+        var message = [CChar](repeating: 0, count: capacity)
+        // What a step syncs is worth nothing before its commit, which syncs for itself.
+        let status = withCStrings(lower) { pointers in
+            message.withUnsafeMutableBufferPointer {
+                clinux_overlay_mount(pointers, lower.count, upper, work, 1, target, $0.baseAddress, capacity)
+            }
+        }
+        if status == 0 { return }
+        guard status == -ENOSYS else {
+            throw .overlay(target: target, error: -status, detail: String(decoding: message.map { UInt8(bitPattern: $0) }.prefix { $0 != 0 }, as: UTF8.self))
+        }
+        try mountByText(lower: lower, upper: upper, work: work, at: target)
+    }
+
+    /// For kernels before 6.5. Descriptors stand for the paths, so that many fit into the page.
+    static func mountByText(lower: [String], upper: String?, work: String?, at target: String) throws(SandboxError) {
+        var descriptors: [Int32] = []
+        defer { for descriptor in descriptors { close(descriptor) } }
+        func name(_ path: String) throws(SandboxError) -> String {
+            let descriptor = clinux_open_directory(path)
+            try check(descriptor, "open", path)
+            descriptors.append(descriptor)
+            return "/proc/self/fd/\(descriptor)"
+        }
+        var names: [String] = []
+        for path in lower { names.append(try name(path)) }
+        var options = "index=off,redirect_dir=off,metacopy=off,xino=off,lowerdir=" + names.joined(separator: ":")
+        if let upper, let work { options += ",upperdir=\(try name(upper)),workdir=\(try name(work))" }
+        guard options.utf8.count <= optionLimit else {
+            let fitting = names.count * optionLimit / options.utf8.count
+            throw .tooManyLayers(count: names.count, limit: fitting)
+        }
+        let status = clinux_overlay_mount_by_text(options, upper == nil ? 1 : 0, target)
+        if status < 0 { throw .overlay(target: target, error: -status, detail: "") }
+    }
+
+    /// Tries whether overlayfs works in a directory, as upper and as lower, with whiteouts.
+    public static func selfTest(in directory: String) throws(SandboxError) {
+        let scratch = directory + "/overlay-test.\(getpid())"
+        try Files.makeDirectory(scratch)
+        defer { Files.removeTree(scratch) }
+        let layer = scratch + "/layer"
+        try Files.makeDirectory(layer)
+        try Files.write(Array("x".utf8), to: layer + "/file")
+        let snapshot = try mount(layers: [layer], scratch: scratch, writable: true)
+        defer { snapshot.unmount() }
+        try checkErrno(unlink(snapshot.path + "/file"), "remove", snapshot.path + "/file")
+        guard let upper = snapshot.upper, clinux_is_whiteout(upper + "/file") == 1 else {
+            throw .overlay(target: snapshot.path, error: EINVAL, detail: "a removed file left no whiteout")
+        }
+    }
+}
+
+/// Lends an array of C strings, ended by nil.
+func withCStrings<R>(_ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) throws -> R) rethrows -> R {
+    let copies = strings.map { strdup($0) }
+    defer { for copy in copies { free(copy) } }
+    return try (copies.map { UnsafePointer($0) } + [nil]).withUnsafeBufferPointer { buffer in
+        guard let base = buffer.baseAddress else { preconditionFailure("an array with an element has an address") }
+        return try body(base)
+    }
+}
