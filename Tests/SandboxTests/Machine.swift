@@ -34,7 +34,10 @@ enum Machine {
         for directory in ["", "/bin", "/etc", "/home"] { try Files.makeDirectory(layer + directory) }
         let copied = try ChildProcess.run(["/bin/cp", "/bin/busybox", layer + "/bin/busybox"])
         #expect(copied.status == 0)
-        for name in ["sh", "true", "id", "cat", "ls", "env", "sleep", "mkdir", "rm", "touch", "mount", "stat", "hostname", "ip", "df", "grep", "mknod"] {
+        for name in [
+            "sh", "true", "id", "cat", "ls", "env", "sleep", "mkdir", "rm", "touch", "mount", "stat", "hostname", "ip", "df", "grep",
+            "mknod",
+        ] {
             symlink("busybox", "\(layer)/bin/\(name)")
         }
         let passwd = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1001::/home/ann:/bin/sh\n"
@@ -69,10 +72,12 @@ final class Bench: Sendable {
         let number = counter.add(1, ordering: .relaxed).newValue
         let output = Mutex<[UInt8]>([])
         let end = try await sandbox.run(
-            step, layers: layers ?? [layer], scratch: "\(folder.path)/step-\(number)", id: "test-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+            step, layers: layers ?? [layer], scratch: "\(folder.path)/step-\(number)",
+            id: "test-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
         ) { bytes in output.withLock { $0 += bytes } }
         let changed = FileManager.default.subpaths(atPath: end.upper) ?? []
-        return Result(code: end.code, output: output.withLock { String(decoding: $0, as: UTF8.self) }, changed: changed.sorted(), upper: end.upper)
+        return Result(
+            code: end.code, output: output.withLock { String(decoding: $0, as: UTF8.self) }, changed: changed.sorted(), upper: end.upper)
     }
 
     func shell(_ script: String, change: (inout StepSpec) -> Void = { _ in }) async throws -> Result {

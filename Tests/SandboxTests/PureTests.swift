@@ -8,11 +8,14 @@ struct UserDatabaseTests {
         passwd: "root:x:0:0:root:/root:/bin/sh\n\nbroken\nann:x:1000:100::/home/ann\n1234:x:7:7:::\nbad:x:-1:0::/:\n",
         group: "root:x:0:\nusers:x:100:\nmakers:x:2000:ann,bob\nwheel:x:10:root,ann\n")
 
-    @Test(arguments: [
-        (nil, 0, 0, [0, 10], "/root"), ("ann", 1000, 100, [100, 2000, 10], "/home/ann"), ("1000", 1000, 100, [100, 2000, 10], "/home/ann"),
-        ("ann:wheel", 1000, 10, [10], "/home/ann"), ("55", 55, 0, [0], "/"), ("55:66", 55, 66, [66], "/"), ("ann:77", 1000, 77, [77], "/home/ann"),
-        ("1234", 1234, 0, [0], "/"), ("ann:", 1000, 100, [100, 2000, 10], "/home/ann"),
-    ] as [(String?, UInt32, UInt32, [UInt32], String)])
+    @Test(
+        arguments: [
+            (nil, 0, 0, [0, 10], "/root"), ("ann", 1000, 100, [100, 2000, 10], "/home/ann"),
+            ("1000", 1000, 100, [100, 2000, 10], "/home/ann"),
+            ("ann:wheel", 1000, 10, [10], "/home/ann"), ("55", 55, 0, [0], "/"), ("55:66", 55, 66, [66], "/"),
+            ("ann:77", 1000, 77, [77], "/home/ann"),
+            ("1234", 1234, 0, [0], "/"), ("ann:", 1000, 100, [100, 2000, 10], "/home/ann"),
+        ] as [(String?, UInt32, UInt32, [UInt32], String)])
     func `users are found by name and number`(text: String?, uid: UInt32, gid: UInt32, groups: [UInt32], home: String) throws {
         #expect(try database.identity(of: text) == .init(uid: uid, gid: gid, supplementaryGroups: groups, home: home))
     }
@@ -24,7 +27,9 @@ struct UserDatabaseTests {
 }
 
 struct NameResolutionTests {
-    @Test(arguments: [("nameserver 127.0.0.53\n", true), ("nameserver 127.0.0.1\nnameserver 1.1.1.1\n", false), ("search a\n", false), ("", false)])
+    @Test(arguments: [
+        ("nameserver 127.0.0.53\n", true), ("nameserver 127.0.0.1\nnameserver 1.1.1.1\n", false), ("search a\n", false), ("", false),
+    ])
     func `a stub resolver is recognised`(text: String, isStub: Bool) { #expect(NameResolution.isStub(text) == isStub) }
 
     @Test func `extra hosts may be IPv6`() {
@@ -35,7 +40,8 @@ struct NameResolutionTests {
 struct RuntimeSpecTests {
     private func json(_ step: StepSpec, cgroup: String? = "/farm/a") throws -> [String: Any] {
         let spec = RuntimeSpec(
-            step: step, identity: .init(uid: 1, gid: 2, supplementaryGroups: [2, 3], home: "/h"), root: "/r", workingDirectory: "/w", mounts: [],
+            step: step, identity: .init(uid: 1, gid: 2, supplementaryGroups: [2, 3], home: "/h"), root: "/r", workingDirectory: "/w",
+            mounts: [],
             cgroup: cgroup, seccomp: SeccompProfile.profile(architecture: "amd64"))
         return try #require(try JSONSerialization.jsonObject(with: JSONEncoder().encode(spec)) as? [String: Any])
     }
@@ -65,17 +71,22 @@ struct RuntimeSpecTests {
         #expect((try json(step, cgroup: nil)["linux"] as? [String: Any])?["resources"] == nil)
     }
 
-    @Test(arguments: ["mount", "unshare", "setns", "bpf", "keyctl", "init_module", "kexec_load", "open_by_handle_at", "io_uring_setup", "clone3"])
+    @Test(arguments: [
+        "mount", "unshare", "setns", "bpf", "keyctl", "init_module", "kexec_load", "open_by_handle_at", "io_uring_setup", "clone3",
+    ])
     func `calls that reach beyond a container are not allowed`(name: String) { #expect(!SeccompProfile.allowed.contains(name)) }
 }
 
 struct RuntimeLogTests {
-    @Test(arguments: [
-        ("executable file `nope` not found in $PATH: No such file or directory", 127),
-        ("exec: \"/x\": stat /x: no such file or directory", 127), ("open executable: Permission denied", 126),
-        ("exec: \"/etc/passwd\": permission denied", 126), ("mount `proc` to `proc`: Operation not permitted", nil),
-    ] as [(String, Int?)])
-    func `messages about the command are told from others`(message: String, code: Int?) { #expect(RuntimeLog.codeOfCommand(message) == code) }
+    @Test(
+        arguments: [
+            ("executable file `nope` not found in $PATH: No such file or directory", 127),
+            ("exec: \"/x\": stat /x: no such file or directory", 127), ("open executable: Permission denied", 126),
+            ("exec: \"/etc/passwd\": permission denied", 126), ("mount `proc` to `proc`: Operation not permitted", nil),
+        ] as [(String, Int?)])
+    func `messages about the command are told from others`(message: String, code: Int?) {
+        #expect(RuntimeLog.codeOfCommand(message) == code)
+    }
 
     @Test func `only errors count`() {
         #expect(RuntimeLog.message(in: Array(#"{"msg":"w","level":"warning"}"#.utf8)) == nil)

@@ -108,7 +108,8 @@ struct SandboxTests {
 
     @Test func `capabilities are the usual ones and mounting is refused`() async throws {
         let bench = try Bench()
-        let result = try await bench.shell("grep CapEff /proc/self/status; mount -t tmpfs none /home && echo mounted; mknod /home/n c 1 3 && echo node")
+        let result = try await bench.shell(
+            "grep CapEff /proc/self/status; mount -t tmpfs none /home && echo mounted; mknod /home/n c 1 3 && echo node")
         #expect(result.output.contains("00000000a80425fb"))
         #expect(!result.output.contains("mounted"))
         #expect(result.output.contains("node"))
@@ -116,7 +117,8 @@ struct SandboxTests {
 
     @Test func `the machine's kernel settings can't be written`() async throws {
         let bench = try Bench()
-        let result = try await bench.shell("echo 1 > /proc/sys/vm/swappiness && echo written; cat /proc/kcore | grep -c .; echo b > /proc/sysrq-trigger && echo w")
+        let result = try await bench.shell(
+            "echo 1 > /proc/sys/vm/swappiness && echo written; cat /proc/kcore | grep -c .; echo b > /proc/sysrq-trigger && echo w")
         #expect(!result.output.contains("written"))
         #expect(result.output.contains("0\n"))
     }

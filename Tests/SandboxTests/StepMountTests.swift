@@ -39,7 +39,9 @@ struct StepMountTests {
         let bench = try Bench()
         var times = [timespec(tv_sec: 1_000_000, tv_nsec: 7), timespec(tv_sec: 1_000_000, tv_nsec: 7)]
         utimensat(AT_FDCWD, bench.layer + "/home", &times, 0)
-        let result = try await bench.shell("stat -c %Y /home") { $0.mounts = [.init(target: "/home/x", source: .tmpfs(size: nil), readOnly: false)] }
+        let result = try await bench.shell("stat -c %Y /home") {
+            $0.mounts = [.init(target: "/home/x", source: .tmpfs(size: nil), readOnly: false)]
+        }
         #expect(result.output == "1000000\n")
         #expect(result.changed == [])
     }

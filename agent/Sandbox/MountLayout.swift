@@ -86,7 +86,9 @@ struct MountLayout {
     private mutating func addPoint(_ target: String, isDirectory: Bool, root: String, shown: String) throws(SandboxError) {
         guard let place = place(of: target) else {
             if Files.exists(root + target), Files.isDirectory(root + target) != isDirectory {
-                throw .badMount(target: shown, reason: isDirectory ? "it is a file, the source is a directory" : "it is a directory, the source is a file")
+                throw .badMount(
+                    target: shown,
+                    reason: isDirectory ? "it is a file, the source is a directory" : "it is a directory, the source is a file")
             }
             points.append(MountPoints.Point(path: target, isDirectory: isDirectory))
             return

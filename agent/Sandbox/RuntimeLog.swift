@@ -21,7 +21,9 @@ enum RuntimeLog {
 
     /// Tells a command that ended from one that the runtime could not start; the latter's reason goes to the step's output.
     static func end(code: Int32, log: String, upper: String, output: (UnsafeRawBufferPointer) -> Void) throws -> StepEnd {
-        guard code != 0, let message = message(in: try Files.read(log, limit: limit) ?? []) else { return StepEnd(code: Int(code), upper: upper) }
+        guard code != 0, let message = message(in: try Files.read(log, limit: limit) ?? []) else {
+            return StepEnd(code: Int(code), upper: upper)
+        }
         guard let ownCode = codeOfCommand(message) else { throw SandboxError.runtime(message) }
         Array("\(message)\n".utf8).withUnsafeBytes(output)
         return StepEnd(code: ownCode, upper: upper)
@@ -38,7 +40,7 @@ enum RuntimeLog {
     /// What a shell would have answered, where the message is about the command itself.
     static func codeOfCommand(_ message: String) -> Int? {
         let text = message.lowercased()
-        guard text.contains("executable file") || text.contains("exec: ") || text.contains("exec `") else { return nil }
+        guard text.contains("executable") || text.contains("exec: ") || text.contains("exec `") else { return nil }
         if text.contains("not found") || text.contains("no such file") { return notFound }
         if text.contains("permission denied") || text.contains("format error") || text.contains("is a directory") { return notExecutable }
         return nil

@@ -1,4 +1,5 @@
 import BuildPlan
+import Glibc
 
 extension RuntimeSpec {
     /// As container builders and engines give them by default: enough for package managers, not for the machine.
@@ -10,12 +11,19 @@ extension RuntimeSpec {
     static let defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     /// 64 MiB, as Docker has it.
     static let defaultShmSize: UInt64 = 64 << 20
-    /// Old programs close every descriptor up to the soft limit when they start; those that need more raise it.
-    private static let openFiles = Process.Limit(type: "RLIMIT_NOFILE", hard: 524_288, soft: 1024)
+    /// Old programs close every descriptor up to the soft limit when they start; those that need more raise it. The hard limit is at most
+    /// the agent's own, which not every machine lets root raise.
+    private static let openFiles: Process.Limit = {
+        var own = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &own)
+        let hard = min(524_288, UInt64(own.rlim_max))
+        return Process.Limit(type: "RLIMIT_NOFILE", hard: hard, soft: min(1024, hard))
+    }()
 
     /// What of /proc and /sys tells of the machine, or harms it.
     private static let maskedPaths = [
-        "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
+        "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
+        "/proc/scsi",
         "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
     ]
     private static let readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
@@ -27,7 +35,8 @@ extension RuntimeSpec {
     ///   - mounts: those of the step, resolved, parents first.
     ///   - cgroup: the path of the step's cgroup; nil for none.
     init(
-        step: StepSpec, identity: UserDatabase.Identity, root: String, workingDirectory: String, mounts: [Mount], cgroup: String?, seccomp: Seccomp?
+        step: StepSpec, identity: UserDatabase.Identity, root: String, workingDirectory: String, mounts: [Mount], cgroup: String?,
+        seccomp: Seccomp?
     ) {
         process = Process(
             user: Process.User(uid: identity.uid, gid: identity.gid, additionalGids: identity.supplementaryGroups, umask: 0o022),
@@ -44,7 +53,8 @@ extension RuntimeSpec {
         if cgroup != nil {
             resources = Linux.Resources(devices: Self.devices)
             if let cores = step.limits.cores {
-                resources?.cpu = Linux.Resources.CPU(quota: Int64(cores * Double(StepSpec.Limits.cpuPeriod)), period: StepSpec.Limits.cpuPeriod)
+                resources?.cpu = Linux.Resources.CPU(
+                    quota: Int64(cores * Double(StepSpec.Limits.cpuPeriod)), period: StepSpec.Limits.cpuPeriod)
             }
             if let memory = step.limits.memory { resources?.memory = Linux.Resources.Memory(limit: Int64(clamping: memory)) }
         }

@@ -28,7 +28,8 @@ enum SeccompProfile {
         rules.append(
             Rule(names: ["socket"], action: "SCMP_ACT_ALLOW", args: [Argument(index: 0, value: vsock, op: "SCMP_CMP_NE")]))
         return RuntimeSpec.Seccomp(
-            defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: notPermitted, architectures: architectures[architecture] ?? [], syscalls: rules)
+            defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: notPermitted, architectures: architectures[architecture] ?? [],
+            syscalls: rules)
     }
 
     private static let architectures = [

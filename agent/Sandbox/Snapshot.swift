@@ -58,7 +58,9 @@ public struct Snapshot: Sendable {
         }
         if status == 0 { return }
         guard status == -ENOSYS else {
-            throw .overlay(target: target, error: -status, detail: String(decoding: message.map { UInt8(bitPattern: $0) }.prefix { $0 != 0 }, as: UTF8.self))
+            throw .overlay(
+                target: target, error: -status,
+                detail: String(decoding: message.map { UInt8(bitPattern: $0) }.prefix { $0 != 0 }, as: UTF8.self))
         }
         try mountByText(lower: lower, upper: upper, work: work, at: target)
     }
