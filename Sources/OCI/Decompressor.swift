@@ -2,12 +2,12 @@ import BlockingIO
 import CArchive
 
 /// The uncompressed bytes of a source: of gzip, bzip2, xz or zstd, found out by content, or the bytes themselves.
-final class Decompressor: ByteSource {
+public final class Decompressor: ByteSource {
     private let plain: PeekedSource
     private let handle: ArchiveHandle?
 
     /// Looks at the first bytes of the source.
-    init(_ source: any ByteSource) throws {
+    public init(_ source: any ByteSource) throws {
         plain = try PeekedSource(source, count: Compression.magicLength)
         guard let compression = Compression.detect(plain.start) else {
             handle = nil
@@ -28,7 +28,7 @@ final class Decompressor: ByteSource {
         try handle.check(archive_read_next_header(handle.archive, &entry))
     }
 
-    func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    public func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         guard let handle else { return try plain.read(into: buffer) }
         let count = archive_read_data(handle.archive, buffer.baseAddress, buffer.count)
         if count < 0 {

@@ -2,12 +2,16 @@ import Glibc
 
 /// An open file descriptor that is closed when its owner is gone.
 final class Descriptor {
+    /// For system calls. The object must outlive them: see ``use(_:)``.
     let number: Int32
 
     /// Takes over an open descriptor.
     init(owning number: Int32) { self.number = number }
 
     deinit { close(number) }
+
+    /// Calls a body with the number; the descriptor is open until it returns, even if this was the last use of the object.
+    func use<R>(_ body: (Int32) throws -> R) rethrows -> R { try withExtendedLifetime(self) { try body(number) } }
 
     /// Opens a directory by path.
     static func directory(_ path: String) throws -> Descriptor {

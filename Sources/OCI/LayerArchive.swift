@@ -72,4 +72,14 @@ public enum LayerArchive {
         try extractor.extract(tar)
         return try tar.finish()
     }
+
+    /// As many of an archive's first bytes as ``isCanonical(start:)`` looks at.
+    public static let canonicalMarkLength = 2 * TarHeader.blockSize
+
+    /// True if an uncompressed archive that begins so says of itself that ``write(directory:form:to:)`` makes the same bytes of what is
+    /// extracted from it. It may lie: the digest shows it.
+    public static func isCanonical(start: [UInt8]) -> Bool {
+        guard start.count >= canonicalMarkLength else { return false }
+        return start[TarHeader.typeOffset] == UInt8(ascii: "x") && start[TarHeader.blockSize...].starts(with: TarHeader.canonicalRecord)
+    }
 }

@@ -102,23 +102,24 @@ struct LayerExtractor {
                 return number
             }
         }
-        let file = Descriptor(owning: number)
-        var end: Int64 = 0
-        try tar.contents { bytes, offset in
-            try write(bytes, at: offset, to: file, entry.path)
-            end = offset + Int64(bytes.count)
+        try Descriptor(owning: number).use { file in
+            var end: Int64 = 0
+            try tar.contents { bytes, offset in
+                try write(bytes, at: offset, to: file, entry.path)
+                end = offset + Int64(bytes.count)
+            }
+            guard end <= size else { throw LayerError.refuse(entry.path, "it is longer than its header says") }
+            if end < size {
+                guard ftruncate(file, off_t(size)) == 0 else { throw LayerError.call("extend", entry.path) }
+            }
+            try attributes(file, entry)
         }
-        guard end <= size else { throw LayerError.refuse(entry.path, "it is longer than its header says") }
-        if end < size {
-            guard ftruncate(file.number, off_t(size)) == 0 else { throw LayerError.call("extend", entry.path) }
-        }
-        try attributes(file.number, entry)
     }
 
-    private func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64, to file: Descriptor, _ path: [UInt8]) throws {
+    private func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64, to file: Int32, _ path: [UInt8]) throws {
         var done = 0
         while done < bytes.count {
-            let count = pwrite(file.number, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset) + off_t(done))
+            let count = pwrite(file, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset) + off_t(done))
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw LayerError.call("write", path) }
             done += count
@@ -162,7 +163,7 @@ struct LayerExtractor {
                     "it is a hard link to '\(String(decoding: target, as: UTF8.self))', which is no file of this archive before it")
             }
             try withCString(name) { name in
-                try creating(entry, name, here.number) { linkat(targetParent, targetName, here.number, name, 0) }
+                try here.use { here in try creating(entry, name, here) { linkat(targetParent, targetName, here, name, 0) } }
             }
         }
         result.entries += 1
@@ -225,7 +226,9 @@ struct LayerExtractor {
         let number = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard number >= 0 else { throw LayerError.call("open", path) }
         let directory = Descriptor(owning: number)
-        guard clinux_fsetxattr(directory.number, LayerXattrs.opaque, "y", 1, 0) == 0 else { throw LayerError.call("make opaque", path) }
+        guard directory.use({ clinux_fsetxattr($0, LayerXattrs.opaque, "y", 1, 0) }) == 0 else {
+            throw LayerError.call("make opaque", path)
+        }
     }
 
     /// Creates a name, in the place of an older entry of the same name that is no directory.

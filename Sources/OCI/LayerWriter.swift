@@ -104,7 +104,7 @@ struct LayerWriter {
 
     private mutating func directory(_ name: [UInt8], in parent: Descriptor, _ entry: TarEntry) throws {
         let directory = try open(name, in: parent, O_DIRECTORY)
-        let found = try LayerXattrs.read(directory.number, path: path)
+        let found = try directory.use { try LayerXattrs.read($0, path: path) }
         var entry = entry
         entry.xattrs = found.kept
         try tar.header(entry)
@@ -116,9 +116,11 @@ struct LayerWriter {
         var entry = entry
         entry.kind = .file(size: size)
         let file = try open(name, in: directory, O_NONBLOCK)
-        entry.xattrs = try LayerXattrs.read(file.number, path: path).kept
-        try tar.header(entry)
-        try tar.contents(of: file.number, size: size, path: path)
+        try file.use { number in
+            entry.xattrs = try LayerXattrs.read(number, path: path).kept
+            try tar.header(entry)
+            try tar.contents(of: number, size: size, path: path)
+        }
     }
 
     private func mark(_ name: [UInt8]) throws { try tar.header(TarEntry(path: path + name, kind: .file(size: 0))) }

@@ -1,21 +1,21 @@
 import BlockingIO
 
 /// A source whose first bytes have been looked at.
-final class PeekedSource: ByteSource {
+public final class PeekedSource: ByteSource {
     /// The first bytes: as many as were asked for, or all that there are.
-    let start: [UInt8]
+    public let start: [UInt8]
     private var given = 0
     private let rest: any ByteSource
 
     /// Reads up to `count` bytes ahead.
-    init(_ source: any ByteSource, count: Int) throws {
+    public init(_ source: any ByteSource, count: Int) throws {
         rest = source
         start = try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             filled = try source.readFully(into: UnsafeMutableRawBufferPointer(buffer))
         }
     }
 
-    func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    public func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         guard given < start.count else { return try rest.read(into: buffer) }
         let count = min(buffer.count, start.count - given)
         buffer.copyBytes(from: start[given..<given + count])

@@ -7,6 +7,13 @@ enum TarHeader {
     /// The first member of a canonical archive carries this as a pax comment, which readers skip: a receiver knows by it that the
     /// archive can be made again from the directory, and that it need not keep the bytes.
     static let canonicalComment = Array("farm canonical layer 1".utf8)
+    /// The comment's whole record.
+    static let canonicalRecord: [UInt8] = {
+        var record: [UInt8] = []
+        appendRecord("comment", canonicalComment, to: &record)
+        return record
+    }()
+    static let typeOffset = 156
 
     private static let paxName = Array("PaxHeader".utf8)
     private static let nameLength = 100
@@ -44,7 +51,7 @@ enum TarHeader {
         }
         let split = splitName(path)
         var records: [UInt8] = []
-        if canonicalMark { appendRecord("comment", canonicalComment, to: &records) }
+        if canonicalMark { records += canonicalRecord }
         let longPath = split == nil
         let longTarget = linkTarget.count > nameLength
         if longPath && !isUTF8(path) || longTarget && !isUTF8(linkTarget) { appendRecord("hdrcharset", Array("BINARY".utf8), to: &records) }
@@ -140,7 +147,7 @@ enum TarHeader {
             put(octal: UInt64(gid), digits: 7, at: 116)
             put(octal: UInt64(size), digits: 11, at: 124)
             put(octal: UInt64(time), digits: 11, at: 136)
-            header[156] = type.asciiValue ?? 0
+            header[typeOffset] = type.asciiValue ?? 0
             put(target, at: 157)
             put("ustar\u{0}00".utf8, at: 257)
             put(octal: UInt64(device.major), digits: 7, at: 329)
