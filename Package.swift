@@ -67,7 +67,7 @@ let coordinator: [Target] = [
         name: "FarmCoordinator",
         dependencies: [
             "Store", "Scheduling", "DockerfileFrontend", "BuildPlan", "Digests", "FarmAPI", "FileTree", "OCI", "BlockingIO", "Transport",
-            "Certificates", logging,
+            "Certificates", nio, yams, logging,
         ], path: "coordinator/FarmCoordinator"),
     .executableTarget(
         name: "farm-coordinator", dependencies: ["FarmCoordinator", "Certificates", arguments, yams, logging],
@@ -97,7 +97,8 @@ let tests: [Target] = [
     .testTarget(name: "VolumesTests", dependencies: ["Volumes", "Certificates"]),
     .testTarget(name: "FarmAgentTests", dependencies: ["FarmAgent"]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
-    .testTarget(name: "FarmCoordinatorTests", dependencies: ["FarmCoordinator"]),
+    .testTarget(
+        name: "FarmCoordinatorTests", dependencies: ["FarmCoordinator", "Store", "FarmAPI", "FileTree", "Transport", "Certificates", nio]),
     .testTarget(name: "ClusterTests", dependencies: ["Client", "FarmAPI", "BlockingIO", "Digests"]),
 ]
 
