@@ -1,0 +1,74 @@
+import BuildPlan
+import FarmAPI
+
+/// `/builds/{id}`: a build's stages and steps, and its log as it comes.
+struct BuildPage: Sendable {
+    var build: BuildDescription
+    var now: Timestamp
+
+    var content: HTML {
+        """
+        <section id="summary" data-part\(build.status.isFinal ? " data-final" : "")>\(summary)</section>
+        <section id="stages" data-part>\(stages)</section>
+        <h2>Log</h2><div class="log" id="log" tabindex="0" aria-label="log"></div>
+        <noscript><p class="soft">The log needs JavaScript here; <code>farm logs \(build.id)</code> prints it.</p></noscript>
+        """
+    }
+
+    private var summary: HTML {
+        let image = build.image.map { "<p>Image <code>\($0.digest.description)</code></p>" as HTML } ?? ""
+        let error = build.error.map { "<div class=\"error\">\($0)</div>" as HTML } ?? ""
+        return """
+            <h1>\(build.project) <span class="soft">\(build.id)</span></h1>
+            <p>\(Show.status(build.status.rawValue)) · \(Show.span(from: build.startedAt, to: build.finishedAt, now: now))
+            · submitted \(Show.ago(build.createdAt, now: now))</p>\(image)\(error)
+            """
+    }
+
+    private var stages: HTML {
+        if build.stages.isEmpty {
+            return build.status.isFinal ? "" : "<p class=\"soft\">The plan is not made yet.</p>"
+        }
+        var number = 0
+        let sections = build.stages.map { stage -> HTML in
+            let rows = stage.steps.map { step -> HTML in
+                number += 1
+                return row(step, number: number)
+            }
+            return """
+                <h2>\(stage.name) \(Show.status(stage.status.rawValue))</h2><p class="soft">\(place(of: stage))</p>\
+                \(rows.isEmpty ? "" : table(rows))
+                """
+        }
+        return "\(sections)"
+    }
+
+    private func table(_ rows: [HTML]) -> HTML {
+        """
+        <div class="scroll"><table><thead><tr><th class="num">#</th><th>Step</th><th>Status</th><th class="num">Duration</th>
+        <th class="num wide">Layers</th><th class="num wide">Context</th><th class="num wide">Volumes</th></tr></thead>
+        <tbody>\(rows)</tbody></table></div>
+        """
+    }
+
+    private func row(_ step: BuildDescription.Step, number: Int) -> HTML {
+        let exit = step.exitCode.flatMap { $0 == 0 ? nil : " (exit \($0))" } ?? ""
+        return """
+            <tr><td class="num">\(number)</td><td class="name"><code>\(step.name)</code></td>
+            <td>\(step.cached ? Show.status("cached") : Show.status(step.status.rawValue))\(exit)</td>
+            <td class="num">\(step.cached ? "–" : Show.span(from: step.startedAt, to: step.finishedAt, now: now))</td>
+            <td class="num wide">\(bytes(step.bytes.layers))</td><td class="num wide">\(bytes(step.bytes.context))</td>
+            <td class="num wide">\(bytes(step.bytes.volumes))</td></tr>
+            """
+    }
+
+    private func place(of stage: BuildDescription.Stage) -> String {
+        var parts: [String] = []
+        if let agent = stage.agent { parts.append("on \(agent)") }
+        if stage.attempts > 1 { parts.append("attempt \(stage.attempts)") }
+        if let placement = stage.placement { parts.append(placement) }
+        return parts.joined(separator: " · ")
+    }
+
+    private func bytes(_ count: Int64) -> String { count == 0 ? "–" : ByteCount.format(count) }
+}
