@@ -1,0 +1,136 @@
+import BlockingIO
+import BuildPlan
+import FarmAPI
+import Glibc
+import Logging
+import Store
+import Transport
+
+/// A coordinator: the store, the engine, the contexts, the images, and the server before them.
+public final class CoordinatorService: Sendable {
+    /// Requests that run when the coordinator ends may end in this time. Sessions and event streams never end by themselves; agents and
+    /// clients open them again elsewhere or later.
+    static let grace = Duration.seconds(1)
+
+    /// Where it listens, with the port that was bound.
+    public let endpoint: Endpoint
+
+    private let engine: Coordinator
+    private let server: HTTPServer
+    private let store: Store
+    private let log: Logger
+    /// Held as long as the coordinator lives: two on one directory would be two truths.
+    private let lock: DirectoryLock
+
+    private init(endpoint: Endpoint, engine: Coordinator, server: HTTPServer, store: Store, log: Logger, lock: DirectoryLock) {
+        self.endpoint = endpoint
+        self.engine = engine
+        self.server = server
+        self.store = store
+        self.log = log
+        self.lock = lock
+    }
+
+    /// Opens everything and begins to answer. ``run()`` must follow.
+    ///
+    /// Throws what is wrong with a file, the data directory or the address.
+    public static func start(
+        _ configuration: CoordinatorConfiguration, engineSettings: EngineSettings = EngineSettings(), log: Logger
+    ) async throws -> CoordinatorService {
+        let layout = DataLayout(data: configuration.data)
+        for (path, what) in [
+            (configuration.authority, "authority"), (configuration.certificate, "certificate"), (configuration.key, "key"),
+            (configuration.grantKey, "grant-key"),
+        ] where access(path, R_OK) != 0 {
+            throw SetupError.missing(path, hint: "make it with `farm-coordinator init --data \(configuration.data)`, or set `\(what)`")
+        }
+        let (lock, store) = try await BlockingPool.shared.run {
+            for directory in layout.directories { try FileAccess.makeDirectories(directory, mode: 0o700) }
+            let lock = try DirectoryLock(directory: layout.data)
+            return (lock, try Store(path: layout.database))
+        }
+        let disk = DiskReserve(directory: layout.data, reserved: configuration.reservedSpace)
+        let contexts = try await ContextStore(layout: layout, disk: disk, limit: configuration.contextLimit)
+        let images = try await ImageLibrary(layout: layout, store: store, disk: disk, limit: configuration.imageLimit, log: log)
+        let grants = try await BlockingPool.shared.run { try GrantKey(file: configuration.grantKey) }
+        let engine = try await Coordinator(
+            store: store, contexts: contexts, images: images, grants: grants, settings: engineSettings, logger: log)
+        var routes = BuildRoutes(engine: engine, contexts: contexts).all
+        routes += FarmRoutes(engine: engine, contexts: contexts, images: images).all
+        routes += AgentRoutes(engine: engine, contexts: contexts, images: images).all
+        routes += ExportRoutes(engine: engine, bridge: ExportBridge()).all
+        routes += PageRoutes(engine: engine, images: images).all
+        routes += ProbeRoutes(engine: engine, store: store, started: .now).all
+        let router = Router(routes: routes, authentication: Authentication(tokens: TokenStore(file: configuration.tokens)), log: log)
+        let identity = TLSIdentity(
+            certificateFile: configuration.certificate, privateKeyFile: configuration.key, authorityFile: configuration.authority)
+        let server = HTTPServer(
+            configuration: ServerConfiguration(
+                host: configuration.listen.host, port: configuration.listen.port, identity: identity, requiresCertificate: false)
+        ) { await router.respond(to: $0) }
+        let port = try await server.start()
+        let endpoint = Endpoint(host: configuration.listen.host, port: port)
+        log.notice("listening", metadata: ["address": "\(endpoint)", "data": "\(configuration.data)"])
+        return CoordinatorService(endpoint: endpoint, engine: engine, server: server, store: store, log: log, lock: lock)
+    }
+
+    /// Runs until the task is cancelled, then ends in order; throws when the engine can't go on.
+    public func run() async throws {
+        let result: Result<Void, any Error>
+        do {
+            try await engine.run()
+            result = .success(())
+        } catch is CancellationError {
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        log.notice("stopping")
+        // In a task of its own: this one is cancelled, and what it calls would take that for a wish to hurry.
+        await Task { await server.shutdown(grace: Self.grace) }.value
+        lock.release()
+        log.notice("stopped")
+        try result.get()
+    }
+}
+
+/// A lock on the data directory that goes with the process.
+final class DirectoryLock: Sendable {
+    private let file: Int32
+
+    /// Throws ``SetupError/inUse(_:)`` when another process has it.
+    init(directory: String) throws(SetupError) {
+        let path = "\(directory)/lock"
+        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw .failed("open", path, errno) }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            close(file)
+            if code == EWOULDBLOCK { throw .inUse(directory) }
+            throw .failed("lock", path, code)
+        }
+    }
+
+    /// Lets another process have the directory.
+    func release() { _ = flock(file, LOCK_UN) }
+
+    deinit { close(file) }
+}
+
+/// The part of the data disk that uploads must not take: the store needs room to work.
+struct DiskReserve: Sendable {
+    let directory: String
+    let reserved: Int64
+
+    /// Throws ``RouteError/insufficientStorage(_:)`` when `bytes` more would go into the reserve. Blocks for microseconds.
+    func check(_ bytes: Int64 = 0) throws(RouteError) {
+        var info = statvfs()
+        guard statvfs(directory, &info) == 0 else { return }
+        let free = Int64(clamping: UInt64(info.f_bavail) * UInt64(info.f_frsize))
+        guard free - reserved >= bytes else {
+            throw .insufficientStorage(
+                "the coordinator's disk has \(ByteCount.format(free)) left, and keeps \(ByteCount.format(reserved)) in reserve; "
+                    + "free space there, or set reserved-space lower")
+        }
+    }
+}
