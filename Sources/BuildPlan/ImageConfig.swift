@@ -34,13 +34,16 @@ public struct ImageConfig: Hashable, Sendable, Codable {
 
     /// The value of an environment variable; nil when it is not set.
     public func environment(_ name: String) -> String? {
-        for entry in env where entry.hasPrefix(name + "=") { return String(entry.dropFirst(name.count + 1)) }
-        return nil
+        // By bytes: a value may begin with a combining character, which would make one Character with the '='.
+        let prefix = Array((name + "=").utf8)
+        guard let entry = env.first(where: { $0.utf8.starts(with: prefix) }) else { return nil }
+        return String(decoding: entry.utf8.dropFirst(prefix.count), as: UTF8.self)
     }
 
     /// Sets an environment variable where it stands, or at the end.
     public mutating func setEnvironment(_ name: String, _ value: String) {
-        if let index = env.firstIndex(where: { $0.hasPrefix(name + "=") }) {
+        let prefix = Array((name + "=").utf8)
+        if let index = env.firstIndex(where: { $0.utf8.starts(with: prefix) }) {
             env[index] = "\(name)=\(value)"
         } else {
             env.append("\(name)=\(value)")

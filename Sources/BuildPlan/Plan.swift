@@ -123,6 +123,8 @@ public struct RunOperation: Hashable, Sendable, Codable {
     public var arguments: [String]
     /// `NAME=value`: the stage's ENV and the ARGs in force, in order.
     public var environment: [String]
+    /// Names in `environment` that don't enter the step's key: proxies given with the build, not by the file.
+    public var unkeyedNames: [String] = []
     /// An absolute path.
     public var workingDirectory: String
     /// `user[:group]`, or nil for root.

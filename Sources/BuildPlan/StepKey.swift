@@ -24,7 +24,7 @@ extension Operation {
         case .run(let run):
             encoder.append("run")
             encoder.append(run.arguments)
-            encoder.append(run.environment)
+            encoder.append(run.keyedEnvironment)
             encoder.append(run.workingDirectory)
             encoder.append(run.user ?? "")
             encoder.append(run.network.rawValue)
@@ -50,6 +50,14 @@ extension Operation {
         case .makeDirectory(let path):
             encoder.append(["directory", path])
         }
+    }
+}
+
+extension RunOperation {
+    fileprivate var keyedEnvironment: [String] {
+        if unkeyedNames.isEmpty { return environment }
+        let prefixes = unkeyedNames.map { Array(($0 + "=").utf8) }
+        return environment.filter { entry in !prefixes.contains { entry.utf8.starts(with: $0) } }
     }
 }
 
