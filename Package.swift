@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
@@ -90,7 +90,7 @@ let tests: [Target] = [
     .testTarget(name: "TransportTests", dependencies: ["Transport", "Certificates"]),
     .testTarget(name: "CertificatesTests", dependencies: ["Certificates"]),
     .testTarget(name: "FarmAPITests", dependencies: ["FarmAPI"]),
-    .testTarget(name: "ClientTests", dependencies: ["Client"]),
+    .testTarget(name: "ClientTests", dependencies: ["Client", "BuildPlan", "FarmAPI"]),
     .testTarget(name: "LayersTests", dependencies: ["Layers"]),
     .testTarget(name: "FileStepsTests", dependencies: ["FileSteps"]),
     .testTarget(name: "SandboxTests", dependencies: ["Sandbox"]),
@@ -99,7 +99,7 @@ let tests: [Target] = [
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
     .testTarget(
         name: "FarmCoordinatorTests", dependencies: ["FarmCoordinator", "Store", "FarmAPI", "FileTree", "Transport", "Certificates", nio]),
-    .testTarget(name: "ClusterTests", dependencies: ["Client", "FarmAPI", "BlockingIO", "Digests"]),
+    .testTarget(name: "ClusterTests", dependencies: ["Client", "FarmAPI", "BlockingIO", "BuildPlan"]),
 ]
 
 // FARM_ONLY="OCITests,Transport": only these targets and what they need. For a quick round while one of them is being written.
@@ -113,6 +113,10 @@ func selected(_ targets: [Target]) -> [Target] {
     }
     return targets.filter { found.contains($0.name) }
 }
+
+// The tests' script builds with FARM_WARNINGS_AS_ERRORS; someone who is in the middle of something does not.
+let settings: [SwiftSetting] = Context.environment["FARM_WARNINGS_AS_ERRORS"] == nil ? [] : [.treatAllWarnings(as: .error)]
+for target in pure + libraries + agent + coordinator + programs + tests { target.swiftSettings = settings }
 
 let package = Package(
     name: "farm",

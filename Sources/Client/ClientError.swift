@@ -49,11 +49,13 @@ public enum ClientError: Error, Sendable, CustomStringConvertible, Equatable {
             "the coordinator at \(address) can't be reached: \(reason); is it running, and is 'coordinator' in client.yaml right?"
         case .handshakeFailed(let address, let reason):
             "the coordinator at \(address) and this client don't trust each other: \(reason); check certificate, key and authority in client.yaml"
-        case .badIdentity(let file, let reason): "\(file): \(reason)"
         case .connectionLost, .closed: "the connection to the coordinator at \(address) was lost"
         case .streamReset(let code): "the coordinator at \(address) broke off the answer (code \(code))"
         case .deadlineExceeded: "the coordinator at \(address) did not answer in time"
         case .bodyTooLarge(let limit): "the coordinator at \(address) answered with more than \(limit) bytes"
+        case .badIdentity(let file, let reason): "\(file): \(reason)"
+        // Faults of our own side of the exchange, which have no advice of their own.
+        case .bindFailed, .wrongBodyLength, .invalidHeader: "\(error)"
         }
     }
 

@@ -1,0 +1,41 @@
+#!/bin/bash
+# Installs what the tests need and runs all of them: format, build with warnings as errors, quick tests, whole clusters.
+# The last line is the count.  deploy/test.sh [--quick]: without the clusters.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+quick=
+case ${1:-} in
+"") ;;
+--quick) quick=yes ;;
+*) echo "usage: deploy/test.sh [--quick]" >&2; exit 2 ;;
+esac
+
+deploy/packages.sh test
+
+echo "== format"
+swift format lint --strict --recursive Package.swift Sources agent coordinator Tests Benchmarks
+
+echo "== build"
+export FARM_WARNINGS_AS_ERRORS=1
+swift build --build-tests
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=
+run() {
+    echo "== $1"
+    shift
+    swift test --skip-build "$@" 2>&1 | tee -a "$log" | grep -vE '^(◇|✔|􀟈|􁁛)' || true
+    [ "${PIPESTATUS[0]}" = 0 ] || failed=yes
+}
+run "quick tests" --skip ClusterTests
+# One cluster at a time: their figures of time (a cancelled process ends within two seconds) mean nothing on an overloaded machine.
+[ -n "$quick" ] || run "clusters" --no-parallel --filter ClusterTests
+
+# Swift Testing closes each run with: Test run with N tests in M suites passed|failed after … seconds[ with I issues].
+passed=$(grep -cE '^(✔|􁁛) Test [^r]|^✔ Test "' "$log" || true)
+broken=$(grep -cE '^(✘|􀢄) Test .* failed after' "$log" || true)
+[ -z "$failed" ] || [ "$broken" -gt 0 ] || broken=1
+echo "$passed passed, $broken failed"
+[ -z "$failed" ] && [ "$broken" = 0 ]
