@@ -13,11 +13,14 @@ import Testing
         ("type=local,dest=/x=y", OutputSpec(form: .local, destination: .path("/x=y"))),
         ("type=oci,dest=a,compression=uncompressed", OutputSpec(form: .archive(.oci), destination: .path("a"))),
     ])
-    func `outputs are read as buildx reads them`(text: String, expected: OutputSpec) throws { #expect(try OutputSpec(parsing: text) == expected) }
+    func `outputs are read as buildx reads them`(text: String, expected: OutputSpec) throws {
+        #expect(try OutputSpec(parsing: text) == expected)
+    }
 
     @Test(arguments: [
         ("", "folder"), ("type=image", "not built yet"), ("type=registry,push=true", "not built yet"), ("type=zip", "unknown type 'zip'"),
-        ("type=local", "dest"), ("dest=x", "'type' is missing"), ("type=oci,dest", "'dest'"), ("type=oci,compression=zstd", "compression=zstd"),
+        ("type=local", "dest"), ("dest=x", "'type' is missing"), ("type=oci,dest", "'dest'"),
+        ("type=oci,compression=zstd", "compression=zstd"),
         ("type=oci,rewrite-timestamp=true", "rewrite-timestamp"),
     ])
     func `an output that can't be is refused by name`(text: String, says: String) {
@@ -53,7 +56,8 @@ import Testing
     func `what is no host is refused`(text: String) { #expect(throws: ClientError.self) { try SubmitOptions.extraHost(text) } }
 
     @Test(arguments: [
-        ("h:1", HostPort(host: "h", port: 1)), ("https://h:65535/", HostPort(host: "h", port: 65535)), ("[::1]:9", HostPort(host: "::1", port: 9)),
+        ("h:1", HostPort(host: "h", port: 1)), ("https://h:65535/", HostPort(host: "h", port: 65535)),
+        ("[::1]:9", HostPort(host: "::1", port: 9)),
         ("h", HostPort(host: "h", port: 7480)), ("[::1]", HostPort(host: "::1", port: 7480)),
     ])
     func `addresses`(text: String, expected: HostPort) { #expect(HostPort(text, defaultPort: 7480) == expected) }

@@ -198,7 +198,8 @@ struct FailureReport {
     }
 
     private func excerpt(_ lines: ClosedRange<Int>) -> String {
-        let all = source.text.split(separator: "\n", omittingEmptySubsequences: false)
+        var all = source.text.split(separator: "\n", omittingEmptySubsequences: false)
+        if all.last?.isEmpty == true { all.removeLast() }
         guard lines.lowerBound >= 1, lines.lowerBound <= all.count else { return "" }
         let shown = max(1, lines.lowerBound - Self.context)...min(all.count, lines.upperBound + Self.context)
         let rule = String(repeating: "-", count: 20) + "\n"
