@@ -6,8 +6,8 @@ public enum Decision: Sendable, Hashable {
     case place(Placement)
     /// The best agent is busy, and waiting for it is quicker than any other; decide again when something has changed.
     case wait(Placement)
-    /// No agent can take it as the cluster is now.
-    case unschedulable(reason: String)
+    /// No agent can take it as the cluster is now. `mayChange`: there are such agents, but all are lost or draining.
+    case unschedulable(reason: String, mayChange: Bool)
 }
 
 /// The choice of an agent with what it was chosen from.
@@ -45,7 +45,7 @@ public struct Scheduler: Sendable {
     /// Decides for one stage, and takes a slot for it.
     public mutating func decide(_ stage: StageDemand) -> Decision {
         var eligible = agents.indices.filter { agents[$0].condition == .ready && agents[$0].accepts(stage) }
-        guard !eligible.isEmpty else { return .unschedulable(reason: whyNot(stage)) }
+        guard !eligible.isEmpty else { return whyNot(stage) }
         let others = eligible.filter { !stage.avoid.contains(agents[$0].name) }
         if !others.isEmpty { eligible = others }
         let candidates =
@@ -65,18 +65,21 @@ public struct Scheduler: Sendable {
         slots[agent][slot] = max(finish, .leastNonzeroMagnitude)
     }
 
-    private func whyNot(_ stage: StageDemand) -> String {
+    private func whyNot(_ stage: StageDemand) -> Decision {
         let names = agents.isEmpty ? "there are no agents" : "agents: " + agents.map(\.name).joined(separator: ", ")
         let labelled = agents.filter { $0.hasLabels(stage.require) }
         let labels = stage.require.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
         guard !labelled.isEmpty else {
-            return stage.require.isEmpty ? "no agent has joined this farm" : "no agent has the label \(labels) (\(names))"
+            let reason = stage.require.isEmpty ? "no agent has joined this farm" : "no agent has the label \(labels) (\(names))"
+            return .unschedulable(reason: reason, mayChange: false)
         }
         let able = labelled.filter { $0.platforms.contains(stage.platform) }
         guard !able.isEmpty else {
-            return "no agent\(stage.require.isEmpty ? "" : " with \(labels)") runs \(stage.platform) (\(names))"
+            let reason = "no agent\(stage.require.isEmpty ? "" : " with \(labels)") runs \(stage.platform) (\(names))"
+            return .unschedulable(reason: reason, mayChange: false)
         }
-        return able.map { "\($0.name) is \($0.condition.rawValue)" }.joined(separator: ", ")
+        return .unschedulable(
+            reason: able.map { "\($0.name) is \($0.condition.rawValue)" }.joined(separator: ", "), mayChange: true)
     }
 }
 

@@ -6,138 +6,159 @@ import Store
 
 /// The engine of the farm: it holds what is running in memory, decides, and writes everything that it acknowledges to the store first.
 ///
+/// Every change is made in memory and put into `outbox` without an `await` between; ``settle()`` then hands the changes to the store,
+/// which writes groups in the order given. What leaves the process (answers, commands, events for readers) waits for ``settle()``. So
+/// the disk may be behind the memory, but never behind what anybody was told.
+///
 /// All methods may be called from any task. Those that change something return when the change is durable.
 public actor Coordinator {
     let store: Store
     let contexts: any ContextAccess
     let images: any ImageAccess
     let grants: any GrantSigner
+    let frontend: any Frontend
     let settings: EngineSettings
     let clock: any EngineClock
     let logger: Logger
+    let bell = Bell()
+
+    /// Open builds by id.
+    var builds: [String: BuildRun] = [:]
+    /// Open builds by user and request.
+    var submissions: [String: String] = [:]
+    var agentEntries: [String: AgentEntry] = [:]
+    var assignments: [String: AssignmentEntry] = [:]
+    /// Agents by layer.
+    var layerHolders: [Digest: Set<String>] = [:]
+    var layersAtCoordinator: Set<Digest> = []
+    var ledger = VolumeLedger()
+    var locks = VolumeLocks()
+    /// Wakes those who wait for a lock.
+    let lockBell = Bell()
+    /// Usual seconds, by project and stage.
+    var durations: [DurationKey: StoredDuration] = [:]
+    /// The agent that makes an archive, by the export's id.
+    var exports: [String: String] = [:]
+    var nextNumber = 0
+    var lastRetention: Double
+
+    var outbox: [Change] = []
+    private var rung: [String: Int] = [:]
+    private var commands: [(agent: String, command: AgentCommand)] = []
+
+    private let jobs: AsyncStream<Job>
+    private let jobInput: AsyncStream<Job>.Continuation
+
+    /// What the engine does on its own account.
+    enum Job: Sendable {
+        case drive(build: String)
+        case closeSession(agent: String, number: Int)
+    }
+
+    /// Of a stage's usual duration.
+    struct DurationKey: Hashable {
+        var project: String
+        var stage: String
+    }
 
     /// Loads the state from the store. Nothing happens until ``run()``.
     public init(
         store: Store, contexts: any ContextAccess, images: any ImageAccess, grants: any GrantSigner,
-        settings: EngineSettings = EngineSettings(), clock: any EngineClock = SystemClock(), logger: Logger
+        frontend: any Frontend = DockerfilePlanner(), settings: EngineSettings = EngineSettings(),
+        clock: any EngineClock = SystemClock(), logger: Logger
     ) async throws {
         self.store = store
         self.contexts = contexts
         self.images = images
         self.grants = grants
+        self.frontend = frontend
         self.settings = settings
         self.clock = clock
         self.logger = logger
+        lastRetention = -.infinity
+        (jobs, jobInput) = AsyncStream.makeStream(of: Job.self)
+        layersAtCoordinator = try await images.layersAtCoordinator()
+        restore(try await store.load())
     }
 
     /// Goes on with the builds that the store has, watches leases and timeouts; returns when the task is cancelled.
-    public func run() async throws { throw notBuilt }
-}
-
-/// What clients ask.
-extension Coordinator {
-    /// Stores a build. When its context is complete it starts at once, else at ``start(_:)``. The same `requestID` of the same user
-    /// gives the same build.
-    public func submit(_ request: SubmitRequest, user: String) async throws -> SubmitResponse { throw notBuilt }
-
-    /// The context's directories are uploaded now.
-    /// - Throws: ``EngineError/conflict(_:)`` when some are still missing.
-    public func start(_ build: String) async throws { throw notBuilt }
-
-    /// The build's events with a sequence above `after`, those to come too; ends after `finished`. A slow reader costs no memory.
-    /// - Throws: ``EngineError/notFound(_:)``
-    public func events(of build: String, after: Int) async throws -> BuildEvents { throw notBuilt }
-
-    /// The contents that the build waits for now, each once.
-    public func needs(of build: String) async throws -> [Digest] { throw notBuilt }
-
-    /// File contents have been stored; the build goes on when it has all it needs.
-    public func contentsArrived(for build: String) async throws { throw notBuilt }
-
-    /// Ends the build; no error when it has ended already.
-    public func cancel(_ build: String) async throws { throw notBuilt }
-
-    /// `farm show`. A prefix of an id that is unique will do.
-    public func describe(_ build: String) async throws -> BuildDescription { throw notBuilt }
-
-    /// The newest builds first, without their stages' steps.
-    public func builds(limit: Int) async throws -> [BuildDescription] { throw notBuilt }
-
-    /// All agents that have ever joined, by name.
-    public func agents() async -> [AgentDescription] { [] }
-
-    /// No new stages for the agent; those that run there end.
-    public func drain(_ agent: String) async throws { throw notBuilt }
-
-    /// New stages again.
-    public func resume(_ agent: String) async throws { throw notBuilt }
-
-    /// All volumes, by project and id.
-    public func volumes() async -> [VolumeDescription] { [] }
-
-    /// Removes the volume for all platforms, here and on all its holders.
-    /// - Throws: ``EngineError/conflict(_:)`` while a step has it or waits for it, ``EngineError/notFound(_:)``.
-    public func removeVolume(project: String, id: String) async throws { throw notBuilt }
-
-    /// Sends an agent that has most of the image's layers the order to make an archive.
-    /// - Parameter id: chosen by the caller, who takes the archive under it and calls ``exportEnded(_:)``.
-    /// - Returns: the agent's name.
-    /// - Throws: ``EngineError/conflict(_:)`` when the build has no image, ``EngineError/unavailable(_:)`` when no agent is there or a
-    ///   layer can't be had any more.
-    public func orderExport(id: String, build: String, type: ExportType, tags: [String]) async throws -> String { throw notBuilt }
-
-    /// The archive has arrived or has failed: the agent may not ask for its layers any more.
-    public func exportEnded(_ id: String) async {}
-
-    /// An image was imported or removed.
-    public func imagesChanged() async throws { throw notBuilt }
-}
-
-/// What agents ask; `agent` is the name in the caller's certificate.
-extension Coordinator {
-    /// The agent's session: the stream of its commands. A new session ends the one before. When the stream's consumer goes away, the
-    /// session is closed; the agent's stages stay leased to it until the lease ends.
-    public func openSession(of agent: String, _ hello: AgentHello) async throws -> AsyncStream<AgentCommand> { throw notBuilt }
-
-    /// Renews the leases of what the agent runs; tells it to cancel what is not its any more.
-    public func heartbeat(_ heartbeat: Heartbeat, from agent: String) async throws { throw notBuilt }
-
-    /// Returns when all reports are stored. Those that came before are skipped.
-    public func report(_ reports: [AgentReport], from agent: String) async throws { throw notBuilt }
-
-    /// The record of a key, if its layer can be had.
-    public func record(_ query: RecordQuery, from agent: String) async throws -> RecordAnswer { throw notBuilt }
-
-    /// Who has these layers, with grants for the asking agent.
-    public func locate(_ query: LayerQuery, from agent: String) async throws -> LayerLocations { throw notBuilt }
-
-    /// Waits until all volumes are granted at once. Cancelling the task leaves the request in its place: the same `lock` asks again.
-    /// - Throws: ``EngineError/conflict(_:)`` when the assignment is not the agent's (any more).
-    public func acquire(_ request: AcquireVolumes, from agent: String) async throws -> VolumesAcquired { throw notBuilt }
-
-    /// The state of the volumes without any lock.
-    public func locateVolumes(_ request: AcquireVolumes, from agent: String) async throws -> VolumesAcquired { throw notBuilt }
-
-    /// A delta becomes the next generation, or the agent hears that it is behind.
-    public func publish(_ volume: PublishVolume, from agent: String) async throws -> PublishAnswer { throw notBuilt }
-
-    /// Gives the locks back; no error when they are gone already.
-    public func release(_ request: ReleaseVolumes, from agent: String) async throws { throw notBuilt }
-
-    /// What has come to or gone from the agent's disk.
-    public func holdingsChanged(_ change: HoldingsChange, of agent: String) async throws { throw notBuilt }
-}
-
-/// The events of a build, read from the store page by page.
-public struct BuildEvents: AsyncSequence, Sendable {
-    /// Asks for the next page when the last is used up; ends with an error when the store fails.
-    public struct Iterator: AsyncIteratorProtocol {
-        /// The next event in order, waiting for it if need be; nil after `finished`.
-        public mutating func next() async throws -> BuildEvent? { nil }
+    public func run() async throws {
+        await withDiscardingTaskGroup { group in
+            group.addTask { [clock, settings] in
+                while !Task.isCancelled {
+                    await self.tick()
+                    try? await clock.sleep(seconds: settings.tick)
+                }
+            }
+            for await job in jobs {
+                group.addTask {
+                    switch job {
+                    case .drive(let build): await self.drive(build)
+                    case .closeSession(let agent, let number): await self.closeSession(of: agent, number: number)
+                    }
+                }
+            }
+            group.cancelAll()
+        }
     }
 
-    /// Starts reading.
-    public func makeAsyncIterator() -> Iterator { Iterator() }
+    /// Has it done by a task that ``run()`` owns.
+    nonisolated func enqueue(_ job: Job) { jobInput.yield(job) }
+
+    /// A number that this process has not used yet.
+    func newNumber() -> Int {
+        nextNumber += 1
+        return nextNumber
+    }
 }
 
-let notBuilt = EngineError.unavailable("the engine is being written")
+// What leaves the process.
+extension Coordinator {
+    /// Returns when all changes so far, by whomever they were made, are durable; then tells those who wait for them.
+    /// - Throws: when the store refused a change: memory and disk differ then, and only a restart mends it.
+    func settle() async throws {
+        let changes = outbox
+        let rung = self.rung
+        let commands = self.commands
+        outbox = []
+        self.rung = [:]
+        self.commands = []
+        do {
+            try await store.write(changes).durable()
+        } catch {
+            logger.critical("the store refused a change: restart the coordinator", metadata: ["error": "\(error)"])
+            throw EngineError.unavailable("the coordinator could not store this: \(error)")
+        }
+        for (build, last) in rung {
+            bell.ring(build, last: last)
+            if builds[build] == nil { bell.close(build) }
+        }
+        for (agent, command) in commands { deliver(command, to: agent) }
+    }
+
+    /// Gives the command to the agent once what led to it is durable.
+    func send(_ command: AgentCommand, to agent: String) { commands.append((agent, command)) }
+
+    private func deliver(_ command: AgentCommand, to agent: String) {
+        guard let session = agentEntries[agent]?.session else { return }
+        if case .assign(let assignment) = command {
+            guard let entry = assignments[assignment.id], !entry.sent, !entry.isCancelling else { return }
+            assignments[assignment.id]?.sent = true
+            assignments[assignment.id]?.command = nil
+        }
+        session.commands.yield(command)
+    }
+
+    /// An event of a build: stored, then shown to its readers.
+    func emit(_ kind: BuildEvent.Kind, _ run: BuildRun, time: Timestamp? = nil) {
+        run.sequence += 1
+        outbox.append(.append(BuildEvent(sequence: run.sequence, time: time ?? clock.now(), kind: kind), to: run.id))
+        rung[run.id] = run.sequence
+    }
+
+    /// Stores a stage's row.
+    func save(_ stage: Int, of run: BuildRun) { outbox.append(.put(run.stages[stage].row)) }
+
+    /// Stores a step's row.
+    func save(step: Int, stage: Int, of run: BuildRun) { outbox.append(.put(run.stages[stage].steps[step])) }
+}

@@ -12,6 +12,8 @@ public struct EngineSettings: Sendable {
     public var contentsTimeout: Double = 600
     /// How long a stage waits when no agent that is known could run it: agents reconnect within this after a restart.
     public var unschedulableTimeout: Double = 30
+    /// The same when there are such agents, but all of them are lost or draining: machines take their time to start.
+    public var lostAgentsTimeout: Double = 600
     /// How long a grant is good for: the start of a transfer must fall into it, its end need not.
     public var grantLifetime: Double = 300
     /// Finished builds with their events are kept for so long: 30 days.

@@ -1,0 +1,45 @@
+import BuildPlan
+import Digests
+import FarmAPI
+import Scheduling
+import Store
+
+/// An agent as the engine knows it.
+struct AgentEntry {
+    /// An open stream of commands.
+    struct Session {
+        var number: Int
+        var commands: AsyncStream<AgentCommand>.Continuation
+    }
+
+    var stored: StoredAgent
+    var session: Session?
+    /// By the monotonic clock.
+    var lastHeard: Double
+    var layers: Set<Digest> = []
+    var volumes: [VolumeKey: Int] = [:]
+    /// It was said that it is lost.
+    var isLost = false
+
+    var name: String { stored.name }
+
+    /// What runs there: told by its labels.
+    var platform: Platform? {
+        guard let os = stored.labels["os"], let architecture = stored.labels["arch"] else { return nil }
+        return Platform("\(os)/\(architecture)")
+    }
+}
+
+/// A stage that an agent has.
+struct AssignmentEntry {
+    var stored: StoredAssignment
+    /// When the agent last said that it runs it, by the monotonic clock: the lease counts from then.
+    var confirmed: Double
+    var startedAt: Double
+    /// The agent's command was handed to its session.
+    var sent: Bool
+    /// The command, until the agent has it.
+    var command: StageAssignment?
+    /// Its build has ended: the agent was told to stop. It keeps its locks until it has.
+    var isCancelling = false
+}

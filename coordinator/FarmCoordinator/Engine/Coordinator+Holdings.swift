@@ -1,0 +1,53 @@
+import BuildPlan
+import Digests
+import FarmAPI
+import Store
+
+// Who has which layers and generations.
+extension Coordinator {
+    /// True when the layer can be had: the coordinator has it, or an agent that is not lost.
+    func isAvailable(_ layer: LayerDescriptor) -> Bool {
+        layersAtCoordinator.contains(layer.diffID)
+            || (layerHolders[layer.diffID] ?? []).contains { name in agentEntries[name].map { isReachable($0) } ?? false }
+    }
+
+    func hold(_ layer: LayerDescriptor, _ agent: String) {
+        guard agentEntries[agent]?.layers.insert(layer.diffID).inserted == true else { return }
+        layerHolders[layer.diffID, default: []].insert(agent)
+        outbox.append(.add(layer, to: agent))
+    }
+
+    func drop(layer: Digest, _ agent: String) {
+        guard agentEntries[agent]?.layers.remove(layer) != nil else { return }
+        layerHolders[layer]?.remove(agent)
+        if layerHolders[layer]?.isEmpty == true { layerHolders[layer] = nil }
+        outbox.append(.remove(layer: layer, from: agent))
+    }
+
+    /// A generation that is not of the volume's present history is not counted, and its holder is told to drop it.
+    func hold(_ held: HeldVolume, _ agent: String) {
+        guard agentEntries[agent] != nil else { return }
+        guard ledger.isCurrent(held) else {
+            drop(volume: held.key, agent)
+            return send(.dropVolume(held.key), to: agent)
+        }
+        guard agentEntries[agent]?.volumes[held.key] != held.generation else { return }
+        agentEntries[agent]?.volumes[held.key] = held.generation
+        outbox.append(.put(held, agent: agent))
+    }
+
+    func drop(volume: VolumeKey, _ agent: String) {
+        guard agentEntries[agent]?.volumes.removeValue(forKey: volume) != nil else { return }
+        outbox.append(.remove(volume: volume, from: agent))
+    }
+
+    /// What the agent has when it opens a session is the truth.
+    func replaceHoldings(of agent: String, layers: [LayerDescriptor], volumes: [HeldVolume]) {
+        guard let before = agentEntries[agent] else { return }
+        for layer in before.layers.subtracting(layers.map(\.diffID)) { drop(layer: layer, agent) }
+        for layer in layers { hold(layer, agent) }
+        let kept = Set(volumes.map(\.key))
+        for key in before.volumes.keys where !kept.contains(key) { drop(volume: key, agent) }
+        for held in volumes { hold(held, agent) }
+    }
+}

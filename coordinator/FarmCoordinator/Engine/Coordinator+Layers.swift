@@ -1,0 +1,106 @@
+import BuildPlan
+import Digests
+import FarmAPI
+import Store
+
+extension Coordinator {
+    /// An answer names at most so many agents for one object: more would not be asked.
+    static let maximumHolders = 8
+    /// A question may be about so many layers: images have at most a few hundred.
+    static let maximumLayers = 4096
+
+    /// The record of a key, if its layer can be had.
+    public func record(_ query: RecordQuery, from agent: String) async throws -> RecordAnswer {
+        _ = try leased(query.assignment, to: agent)
+        // The record may have been reported a moment ago and not be on the disk yet.
+        try await settle()
+        guard let record = try await store.record(query.key), isAvailable(record.layer) else {
+            return RecordAnswer(layer: nil, created: nil)
+        }
+        return RecordAnswer(layer: record.layer, created: record.createdAt)
+    }
+
+    /// Who has these layers, with grants for the asking agent.
+    public func locate(_ query: LayerQuery, from agent: String) async throws -> LayerLocations {
+        guard exports[query.purpose] == agent || (try? leased(query.purpose, to: agent)) != nil else {
+            throw EngineError.conflict("\(query.purpose) is not a task of \(agent)")
+        }
+        guard query.layers.count <= Self.maximumLayers else { throw EngineError.invalid("at most \(Self.maximumLayers) layers at a time") }
+        return LayerLocations(
+            locations: try query.layers.map { layer in
+                let names = (layerHolders[layer] ?? []).subtracting([agent])
+                return LayerLocations.Location(
+                    layer: layer, holders: try holders(names, of: Grant.object(of: layer), for: agent),
+                    atCoordinator: layersAtCoordinator.contains(layer))
+            })
+    }
+
+    /// An image was imported or removed.
+    public func imagesChanged() async throws {
+        layersAtCoordinator = try await images.layersAtCoordinator()
+        wakeAll()
+    }
+
+    /// Sends an agent that has most of the image's layers the order to make an archive.
+    /// - Parameter id: chosen by the caller, who takes the archive under it and calls ``exportEnded(_:)``.
+    /// - Returns: the agent's name.
+    /// - Throws: ``EngineError/conflict(_:)`` when the build has no image, ``EngineError/unavailable(_:)`` when no agent is there or a
+    ///   layer can't be had any more.
+    public func orderExport(id: String, build: String, type: ExportType, tags: [String]) async throws -> String {
+        let stored = try await storedBuild(build)
+        guard let image = stored.image else {
+            throw EngineError.conflict("build \(stored.id) has no image: it is \(stored.status.rawValue)")
+        }
+        if let gone = image.layers.first(where: { !isAvailable($0) }) {
+            throw EngineError.unavailable("layer \(gone.diffID) of build \(stored.id) is not in the farm any more: submit the build again")
+        }
+        let able = agentEntries.values.filter { $0.session != nil && isReachable($0) }
+        func missing(_ agent: AgentEntry) -> Int64 {
+            image.layers.reduce(0) { agent.layers.contains($1.diffID) ? $0 : $0 &+ $1.size }
+        }
+        let best = able.min { a, b in
+            (missing(a), a.stored.drained ? 1 : 0, running(on: a.name), a.name) < (
+                missing(b), b.stored.drained ? 1 : 0, running(on: b.name), b.name
+            )
+        }
+        guard let best else { throw EngineError.unavailable("no agent is connected that could make the archive") }
+        exports[id] = best.name
+        send(
+            .export(ExportOrder(id: id, type: type, layers: image.layers, config: image.config, manifest: image.manifest, tags: tags)),
+            to: best.name)
+        try await settle()
+        return best.name
+    }
+
+    /// The archive has arrived or has failed: the agent may not ask for its layers any more.
+    public func exportEnded(_ id: String) async { exports[id] = nil }
+
+    /// Stages that the agent has.
+    func running(on agent: String) -> Int { assignments.values.count { $0.stored.agent == agent } }
+
+    /// The assignment, which must be the agent's and not be cancelled.
+    func leased(_ id: String, to agent: String) throws -> AssignmentEntry {
+        guard let entry = assignments[id], entry.stored.agent == agent, !entry.isCancelling else {
+            throw EngineError.conflict("assignment \(id) is not \(agent)'s any more: cancel it")
+        }
+        return entry
+    }
+
+    /// Agents to fetch from, the least busy first; those that are lost are left out.
+    func holders(
+        _ names: some Sequence<String>, of object: String, for agent: String, generation: (AgentEntry) -> Int? = { _ in nil }
+    ) throws -> [Holder] {
+        let entries = names.compactMap { agentEntries[$0] }.filter { isReachable($0) }
+        let ordered = entries.sorted { a, b in
+            (-(generation(a) ?? 0), running(on: a.name), a.name) < (-(generation(b) ?? 0), running(on: b.name), b.name)
+        }
+        guard !ordered.isEmpty else { return [] }
+        var expires = clock.now()
+        expires.nanoseconds += Int64(settings.grantLifetime * 1e9)
+        // The grant names who fetches and what, not from whom: one signature serves.
+        let grant = try grants.sign(Grant(subject: agent, object: object, expires: expires))
+        return ordered.prefix(Self.maximumHolders).map {
+            Holder(agent: $0.name, address: $0.stored.address, grant: grant, generation: generation($0))
+        }
+    }
+}

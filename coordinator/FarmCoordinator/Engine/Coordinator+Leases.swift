@@ -1,0 +1,70 @@
+import FarmAPI
+import Store
+
+// What happens when nothing happens.
+extension Coordinator {
+    /// Nanoseconds in a second.
+    private static let nano = 1e9
+
+    /// Looks at leases and timeouts once.
+    func tick() async {
+        loseAgents()
+        expireAssignments()
+        expireClients()
+        retain()
+        // Also for stages that no agent could take, and for agents whose queue was thought to be longer.
+        schedule()
+        // What it could not store is logged there; the next tick tries again.
+        try? await settle()
+    }
+
+    private func loseAgents() {
+        var lost = false
+        for (name, entry) in agentEntries where !entry.isLost && !isReachable(entry) {
+            agentEntries[name]?.isLost = true
+            agentEntries[name]?.session?.commands.finish()
+            agentEntries[name]?.session = nil
+            logger.warning("an agent is lost", metadata: ["agent": "\(name)"])
+            lost = true
+        }
+        // What only it has is not to be had: builds must know before they assign more.
+        if lost { wakeAll() }
+    }
+
+    private func expireAssignments() {
+        let now = clock.monotonic()
+        for (id, entry) in assignments.sorted(by: { $0.key < $1.key }) where now - entry.confirmed > settings.lease {
+            let agent = entry.stored.agent
+            let isLost = agentEntries[agent].map { $0.isLost } ?? true
+            retry(id, reason: isLost ? "\(agent) is lost" : "\(agent) does not run it any more", avoiding: false)
+        }
+    }
+
+    private func expireClients() {
+        let now = clock.monotonic()
+        for run in builds.values where now - run.clientSeen > settings.contentsTimeout {
+            let minutes = Int(settings.contentsTimeout / 60)
+            if !run.stored.uploaded {
+                finish(
+                    run, .failed,
+                    failure: BuildFailure(
+                        message: "the client did not upload the context's directories within \(minutes) min: submit again"))
+            } else if case .missing(let missing) = run.contents {
+                finish(
+                    run, .failed,
+                    failure: BuildFailure(
+                        message: "the client did not upload \(missing.count) files that steps read within \(minutes) min: submit again"))
+            }
+        }
+    }
+
+    private func retain() {
+        let now = clock.monotonic()
+        guard now - lastRetention > settings.retentionInterval else { return }
+        lastRetention = now
+        var limit = clock.now()
+        limit.nanoseconds -= Int64(settings.buildRetention * Self.nano)
+        outbox.append(.removeBuilds(finishedBefore: limit))
+        outbox.append(.removeRecords(madeBefore: limit))
+    }
+}

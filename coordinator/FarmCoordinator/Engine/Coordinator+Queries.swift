@@ -1,0 +1,88 @@
+import BuildPlan
+import FarmAPI
+import Store
+
+extension Coordinator {
+    /// The build's events with a sequence above `after`, those to come too; ends after `finished`. A slow reader costs no memory.
+    /// - Throws: ``EngineError/notFound(_:)``
+    public func events(of build: String, after: Int) async throws -> BuildEvents {
+        let id = try await storedBuild(build).id
+        return BuildEvents(build: id, after: after, store: store, bell: bell)
+    }
+
+    /// `farm show`. A prefix of an id that is unique will do.
+    public func describe(_ build: String) async throws -> BuildDescription {
+        let stored = try await storedBuild(build)
+        let (stages, steps) = try await store.stages(of: stored.id)
+        var description = BuildDescription(stored)
+        description.stages = stages.map { stage in
+            BuildDescription.Stage(
+                name: stage.name, agent: stage.agent, status: stage.status, attempts: stage.attempts, placement: stage.placement,
+                steps: steps.filter { $0.stage == stage.number }.map(BuildDescription.Step.init))
+        }
+        return description
+    }
+
+    /// The newest builds first, without their stages.
+    public func builds(limit: Int) async throws -> [BuildDescription] {
+        try await store.builds(limit: max(0, limit)).map(BuildDescription.init)
+    }
+
+    /// All agents that have ever joined, by name.
+    public func agents() async -> [AgentDescription] {
+        agentEntries.values.sorted { $0.name < $1.name }.map { agent in
+            let isConnected = isReachable(agent) && agent.session != nil
+            return AgentDescription(
+                name: agent.name, state: !isConnected ? .lost : agent.stored.drained ? .draining : .ready, labels: agent.stored.labels,
+                slots: agent.stored.slots, running: running(on: agent.name), address: agent.stored.address, runtime: agent.stored.runtime,
+                version: agent.stored.version, lastSeen: agent.stored.lastSeen)
+        }
+    }
+
+    /// No new stages for the agent; those that run there end.
+    public func drain(_ agent: String) async throws { try await setDrained(agent, true) }
+
+    /// New stages again.
+    public func resume(_ agent: String) async throws { try await setDrained(agent, false) }
+
+    private func setDrained(_ agent: String, _ drained: Bool) async throws {
+        guard var entry = agentEntries[agent] else { throw EngineError.notFound("there is no agent \(agent)") }
+        entry.stored.drained = drained
+        agentEntries[agent] = entry
+        outbox.append(.put(entry.stored))
+        schedule()
+        try await settle()
+    }
+
+    /// The build by its id or a prefix that is unique.
+    func storedBuild(_ id: String) async throws -> StoredBuild {
+        if let build = try await store.build(id) { return build }
+        let found = id.isEmpty ? [] : try await store.builds(prefix: id)
+        guard found.count < 2 else { throw EngineError.invalid("several builds begin with \(id): type more of it") }
+        guard let only = found.first, let build = try await store.build(only) else {
+            throw EngineError.notFound("there is no build \(id)")
+        }
+        return build
+    }
+}
+
+extension BuildDescription {
+    init(_ stored: StoredBuild) {
+        self.init(id: stored.id, project: stored.request.project, status: stored.status, createdAt: stored.createdAt)
+        startedAt = stored.startedAt
+        finishedAt = stored.finishedAt
+        error = stored.failure?.message
+        image = stored.image.map { Image(digest: $0.digest, configDigest: $0.configDigest) }
+    }
+}
+
+extension BuildDescription.Step {
+    init(_ stored: StoredStep) {
+        self.init(name: stored.name, status: stored.status)
+        cached = stored.cached
+        startedAt = stored.startedAt
+        finishedAt = stored.finishedAt
+        exitCode = stored.exitCode
+        bytes = stored.bytes
+    }
+}

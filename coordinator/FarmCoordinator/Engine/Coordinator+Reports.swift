@@ -1,0 +1,118 @@
+import BuildPlan
+import Digests
+import FarmAPI
+import Store
+
+// What agents report becomes rows, records and events.
+extension Coordinator {
+    /// Of the mean of a stage's durations, the part that the newest run has.
+    static let newestDurationShare = 0.3
+
+    /// Returns when all reports are stored. Those that came before are skipped.
+    public func report(_ reports: [AgentReport], from agent: String) async throws {
+        guard let entry = agentEntries[agent] else { throw EngineError.conflict("\(agent) has no session") }
+        heard(from: agent)
+        var last = entry.stored.report
+        for report in reports where report.epoch == entry.stored.epoch && report.number > last {
+            last = report.number
+            take(report, from: agent)
+        }
+        if last > entry.stored.report {
+            agentEntries[agent]?.stored.report = last
+            outbox.append(.setReport(last, of: agent, at: clock.now()))
+            schedule()
+        }
+        // Also when all were skipped: the first arrival may still be on its way to the disk.
+        try await settle()
+    }
+
+    private func take(_ report: AgentReport, from agent: String) {
+        if case .selection(let chain, let selection) = report.kind { outbox.append(.put(selection, chain: chain)) }
+        if case .stepFinished(_, let outcome) = report.kind { keepResult(outcome, of: agent, at: report.time) }
+        guard let entry = assignments[report.assignment], entry.stored.agent == agent else { return }
+        assignments[report.assignment]?.confirmed = clock.monotonic()
+        if entry.isCancelling {
+            if case .stageFinished = report.kind { endAssignment(report.assignment) }
+            return
+        }
+        guard let run = builds[entry.stored.build], run.stages[entry.stored.stage].assignment == entry.stored.id else { return }
+        let stage = entry.stored.stage
+        switch report.kind {
+        case .selection: break
+        case .stepStarted(let step):
+            guard run.stages[stage].steps.indices.contains(step) else { return }
+            run.stages[stage].steps[step].status = .running
+            run.stages[stage].steps[step].startedAt = report.time
+            save(step: step, stage: stage, of: run)
+            emit(.stepStarted(stage: stage, step: step), run, time: report.time)
+        case .log(let step, let text):
+            guard run.stages[stage].steps.indices.contains(step) else { return }
+            emit(.log(stage: stage, step: step, text: text), run, time: report.time)
+        case .stepFinished(let step, let outcome):
+            guard run.stages[stage].steps.indices.contains(step) else { return }
+            take(outcome, of: step, stage: stage, run, time: report.time)
+        case .stageFinished(let outcome):
+            take(outcome, of: entry, run, from: agent)
+        }
+    }
+
+    // Also of an assignment that is not the agent's any more: the work was done, and the next attempt need not do it again.
+    private func keepResult(_ outcome: StepOutcome, of agent: String, at time: Timestamp) {
+        guard outcome.status == .succeeded, !outcome.cached, let layer = outcome.layer, let key = outcome.key else { return }
+        outbox.append(.put(StoredRecord(key: key, layer: layer, createdAt: outcome.created ?? time)))
+        hold(layer, agent)
+    }
+
+    private func take(_ outcome: StepOutcome, of step: Int, stage: Int, _ run: BuildRun, time: Timestamp) {
+        var row = run.stages[stage].steps[step]
+        row.status = outcome.status
+        row.cached = outcome.cached
+        row.startedAt = row.startedAt ?? time
+        row.finishedAt = time
+        row.exitCode = outcome.exitCode
+        row.key = outcome.key
+        row.layer = outcome.layer
+        row.createdAt = outcome.created ?? time
+        row.bytes = outcome.bytes
+        run.stages[stage].steps[step] = row
+        save(step: step, stage: stage, of: run)
+        emit(
+            .stepFinished(
+                stage: stage, step: step, status: outcome.status, cached: outcome.cached, exitCode: outcome.exitCode, error: outcome.error,
+                bytes: outcome.bytes), run, time: time)
+    }
+
+    private func take(_ outcome: StageOutcome, of entry: AssignmentEntry, _ run: BuildRun, from agent: String) {
+        let id = entry.stored.id
+        let stage = entry.stored.stage
+        switch outcome {
+        case .succeeded:
+            guard run.stages[stage].steps.allSatisfy({ $0.status == .succeeded && $0.layer != nil && $0.key != nil }) else {
+                return retry(id, reason: "\(agent) reported the stage as done, but not all of its steps", avoiding: true)
+            }
+            endAssignment(id)
+            run.stages[stage].state = .waiting
+            run.stages[stage].row.status = .succeeded
+            save(stage, of: run)
+            learn(clock.monotonic() - entry.startedAt, of: run.stages[stage].plan.name, project: run.stored.request.project)
+            run.wake()
+        case .failed(let failure):
+            endAssignment(id)
+            run.stages[stage].state = .waiting
+            run.stages[stage].row.status = .failed
+            save(stage, of: run)
+            finish(run, .failed, failure: failure)
+        case .cancelled: retry(id, reason: "\(agent) gave it up", avoiding: false)
+        case .unable(let reason): retry(id, reason: "\(agent): \(reason)", avoiding: true)
+        }
+    }
+
+    private func learn(_ seconds: Double, of stage: String, project: String) {
+        let key = DurationKey(project: project, stage: stage)
+        var duration = durations[key] ?? StoredDuration(project: project, stage: stage, count: 0, mean: seconds)
+        duration.count += 1
+        duration.mean += (seconds - duration.mean) * Self.newestDurationShare
+        durations[key] = duration
+        outbox.append(.put(duration))
+    }
+}

@@ -1,0 +1,51 @@
+import BuildPlan
+import FarmAPI
+import Store
+
+extension Coordinator {
+    /// Puts the stored state into memory. Agents count as heard of now: they have one lease to come back.
+    func restore(_ state: StoredState) {
+        let now = clock.monotonic()
+        for agent in state.agents {
+            var entry = AgentEntry(stored: agent, session: nil, lastHeard: now)
+            for layer in state.layers[agent.name] ?? [] {
+                entry.layers.insert(layer.diffID)
+                layerHolders[layer.diffID, default: []].insert(agent.name)
+            }
+            for held in state.heldVolumes[agent.name] ?? [] { entry.volumes[held.key] = held.generation }
+            agentEntries[agent.name] = entry
+        }
+        ledger = VolumeLedger(volumes: state.volumes)
+        for duration in state.durations { durations[DurationKey(project: duration.project, stage: duration.stage)] = duration }
+        for assignment in state.assignments {
+            assignments[assignment.id] = AssignmentEntry(stored: assignment, confirmed: now, startedAt: now, sent: true)
+        }
+        locks = VolumeLocks(
+            granted: state.locks.map {
+                VolumeLocks.Request(lock: $0.lock, assignment: $0.assignment, agent: $0.agent, needs: $0.needs, forks: $0.forks)
+            })
+        for open in state.builds {
+            let run = BuildRun(open.build, sequence: open.lastEvent, clientSeen: now)
+            run.makeStages(from: (open.stages, open.steps))
+            adopt(run)
+        }
+        for (id, assignment) in assignments {
+            if let run = builds[assignment.stored.build], run.stages.indices.contains(assignment.stored.stage) {
+                run.stages[assignment.stored.stage].state = .assigned(id)
+            } else {
+                assignments[id]?.isCancelling = true
+            }
+        }
+    }
+
+    /// Takes an open build into memory and starts its task.
+    func adopt(_ run: BuildRun) {
+        builds[run.id] = run
+        submissions[Self.submission(run.stored.request.requestID, user: run.stored.user)] = run.id
+        bell.open(run.id, last: run.sequence)
+        run.wake()
+        enqueue(.drive(build: run.id))
+    }
+
+    static func submission(_ requestID: String, user: String) -> String { "\(user)\n\(requestID)" }
+}

@@ -1,0 +1,117 @@
+import BuildPlan
+import Digests
+import FarmAPI
+import Store
+
+// Agents come, say what they have, live and go.
+extension Coordinator {
+    /// The agent's session: the stream of its commands. A new session ends the one before. When the stream's consumer goes away, the
+    /// session is closed; the agent's stages stay leased to it until the lease ends.
+    public func openSession(of agent: String, _ hello: AgentHello) async throws -> AsyncStream<AgentCommand> {
+        let before = agentEntries[agent]
+        var entry =
+            before
+            ?? AgentEntry(
+                stored: StoredAgent(name: agent, hello: hello, drained: false, lastSeen: clock.now(), report: 0), session: nil, lastHeard: 0
+            )
+        entry.session?.commands.finish()
+        let isRestarted = entry.stored.epoch != hello.epoch
+        entry.stored = StoredAgent(
+            name: agent, hello: hello, drained: entry.stored.drained, lastSeen: clock.now(),
+            report: isRestarted ? 0 : entry.stored.report)
+        // The contract says that every agent has it.
+        entry.stored.labels["name"] = agent
+        entry.stored.slots = max(1, hello.slots)
+        entry.lastHeard = clock.monotonic()
+        entry.isLost = false
+        let (stream, commands) = AsyncStream.makeStream(of: AgentCommand.self)
+        let number = newNumber()
+        entry.session = AgentEntry.Session(number: number, commands: commands)
+        commands.onTermination = { [weak self] _ in self?.enqueue(.closeSession(agent: agent, number: number)) }
+        agentEntries[agent] = entry
+        outbox.append(.put(entry.stored))
+        replaceHoldings(of: agent, layers: hello.layers, volumes: hello.volumes)
+        // The first line, before anything that a task that settles meanwhile may deliver.
+        commands.yield(.welcome(grantKey: grants.publicKey, heartbeat: settings.heartbeat))
+        reconcile(agent, running: Set(hello.assignments), isRestarted: isRestarted)
+        logger.info(
+            "an agent has joined",
+            metadata: ["agent": "\(agent)", "slots": "\(entry.stored.slots)", "runtime": "\(hello.runtime)", "restarted": "\(isRestarted)"])
+        wakeAll()
+        schedule()
+        try await settle()
+        return stream
+    }
+
+    func closeSession(of agent: String, number: Int) {
+        guard agentEntries[agent]?.session?.number == number else { return }
+        agentEntries[agent]?.session = nil
+        logger.info("an agent's session has ended", metadata: ["agent": "\(agent)"])
+    }
+
+    /// Renews the leases of what the agent runs; tells it to cancel what is not its any more.
+    public func heartbeat(_ heartbeat: Heartbeat, from agent: String) async throws {
+        guard let entry = agentEntries[agent], entry.stored.epoch == heartbeat.epoch else {
+            throw EngineError.conflict("the coordinator does not know this process of \(agent): open a session")
+        }
+        heard(from: agent)
+        let now = clock.monotonic()
+        for id in heartbeat.running {
+            if let assignment = assignments[id], assignment.stored.agent == agent {
+                assignments[id]?.confirmed = now
+                assignments[id]?.sent = true
+                if assignment.isCancelling { send(.cancel(assignment: id), to: agent) }
+            } else {
+                send(.cancel(assignment: id), to: agent)
+            }
+        }
+        try await settle()
+    }
+
+    /// What has come to or gone from the agent's disk.
+    public func holdingsChanged(_ change: HoldingsChange, of agent: String) async throws {
+        guard agentEntries[agent] != nil else { throw EngineError.conflict("\(agent) has no session") }
+        heard(from: agent)
+        for layer in change.addedLayers { hold(layer, agent) }
+        for layer in change.removedLayers { drop(layer: layer, agent) }
+        for held in change.volumes { hold(held, agent) }
+        for key in change.removedVolumes { drop(volume: key, agent) }
+        if !change.removedLayers.isEmpty { wakeAll() }
+        try await settle()
+    }
+
+    /// The agent lives.
+    func heard(from agent: String) {
+        agentEntries[agent]?.lastHeard = clock.monotonic()
+        agentEntries[agent]?.stored.lastSeen = clock.now()
+    }
+
+    func isReachable(_ agent: AgentEntry) -> Bool { clock.monotonic() - agent.lastHeard <= settings.lease }
+
+    /// Something that any build may wait for has changed.
+    func wakeAll() { for run in builds.values { run.wake() } }
+
+    private func reconcile(_ agent: String, running: Set<String>, isRestarted: Bool) {
+        let now = clock.monotonic()
+        for id in running.sorted() {
+            if let assignment = assignments[id], assignment.stored.agent == agent, !assignment.isCancelling {
+                assignments[id]?.confirmed = now
+                assignments[id]?.sent = true
+                assignments[id]?.command = nil
+            } else {
+                send(.cancel(assignment: id), to: agent)
+            }
+        }
+        for (id, assignment) in assignments.sorted(by: { $0.key < $1.key }) where assignment.stored.agent == agent && !running.contains(id)
+        {
+            if let command = assignment.command, !assignment.sent, !assignment.isCancelling {
+                assignments[id]?.confirmed = now
+                assignments[id]?.stored.epoch = agentEntries[agent]?.stored.epoch ?? ""
+                send(.assign(command), to: agent)
+            } else if isRestarted {
+                retry(id, reason: "\(agent) was restarted", avoiding: false)
+            }
+            // Else its last reports may be on their way: the lease decides.
+        }
+    }
+}

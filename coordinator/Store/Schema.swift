@@ -1,0 +1,167 @@
+import GRDB
+
+/// The schema, as named steps: a step that has been released is never edited, another is added.
+enum Schema {
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1-builds") { db in try db.execute(sql: builds) }
+        migrator.registerMigration("1-layers") { db in try db.execute(sql: layers) }
+        migrator.registerMigration("1-volumes") { db in try db.execute(sql: volumes) }
+        migrator.registerMigration("1-agents") { db in try db.execute(sql: agents) }
+        return migrator
+    }
+
+    private static let builds = """
+        CREATE TABLE build (
+            id TEXT PRIMARY KEY NOT NULL,
+            project TEXT NOT NULL,
+            user TEXT NOT NULL,
+            requestID TEXT NOT NULL,
+            request TEXT NOT NULL,
+            platform TEXT NOT NULL,
+            status TEXT NOT NULL,
+            uploaded INTEGER NOT NULL,
+            plan TEXT,
+            createdAt INTEGER NOT NULL,
+            startedAt INTEGER,
+            finishedAt INTEGER,
+            failure TEXT,
+            image TEXT,
+            UNIQUE (user, requestID)
+        ) STRICT;
+        CREATE INDEX build_created ON build (createdAt);
+        CREATE INDEX build_open ON build (status) WHERE status IN ('queued', 'running');
+        CREATE TABLE stage (
+            build TEXT NOT NULL REFERENCES build (id) ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            status TEXT NOT NULL,
+            agent TEXT,
+            attempts INTEGER NOT NULL,
+            placement TEXT,
+            PRIMARY KEY (build, number)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE step (
+            build TEXT NOT NULL,
+            stage INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            status TEXT NOT NULL,
+            cached INTEGER NOT NULL,
+            startedAt INTEGER,
+            finishedAt INTEGER,
+            exitCode INTEGER,
+            key BLOB,
+            layer BLOB,
+            size INTEGER,
+            createdAt INTEGER,
+            layerBytes INTEGER NOT NULL,
+            contextBytes INTEGER NOT NULL,
+            volumeBytes INTEGER NOT NULL,
+            PRIMARY KEY (build, stage, number),
+            FOREIGN KEY (build, stage) REFERENCES stage (build, number) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE event (
+            build TEXT NOT NULL REFERENCES build (id) ON DELETE CASCADE,
+            sequence INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (build, sequence)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE duration (
+            project TEXT NOT NULL,
+            stage TEXT NOT NULL,
+            count INTEGER NOT NULL,
+            mean REAL NOT NULL,
+            PRIMARY KEY (project, stage)
+        ) STRICT, WITHOUT ROWID;
+        """
+
+    private static let layers = """
+        CREATE TABLE layer (
+            digest BLOB PRIMARY KEY NOT NULL,
+            size INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE record (
+            key BLOB PRIMARY KEY NOT NULL,
+            layer BLOB NOT NULL,
+            size INTEGER NOT NULL,
+            createdAt INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX record_created ON record (createdAt);
+        CREATE TABLE selection (
+            chain BLOB NOT NULL,
+            path TEXT NOT NULL,
+            wildcards INTEGER NOT NULL,
+            digest BLOB NOT NULL,
+            PRIMARY KEY (chain, path, wildcards)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE image (
+            name TEXT NOT NULL,
+            platform TEXT NOT NULL,
+            image TEXT NOT NULL,
+            bytes INTEGER NOT NULL,
+            importedAt INTEGER NOT NULL,
+            PRIMARY KEY (name, platform)
+        ) STRICT, WITHOUT ROWID;
+        """
+
+    private static let volumes = """
+        CREATE TABLE volume (
+            project TEXT NOT NULL,
+            id TEXT NOT NULL,
+            platform TEXT NOT NULL,
+            head INTEGER NOT NULL,
+            removed INTEGER NOT NULL,
+            parent INTEGER NOT NULL,
+            digest BLOB,
+            bytes INTEGER NOT NULL,
+            files INTEGER NOT NULL,
+            PRIMARY KEY (project, id, platform)
+        ) STRICT, WITHOUT ROWID;
+        """
+
+    private static let agents = """
+        CREATE TABLE agent (
+            name TEXT PRIMARY KEY NOT NULL,
+            labels TEXT NOT NULL,
+            slots INTEGER NOT NULL,
+            address TEXT NOT NULL,
+            runtime TEXT NOT NULL,
+            version TEXT NOT NULL,
+            drained INTEGER NOT NULL,
+            lastSeen INTEGER NOT NULL,
+            epoch TEXT NOT NULL,
+            report INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE layerHolder (
+            agent TEXT NOT NULL REFERENCES agent (name) ON DELETE CASCADE,
+            layer BLOB NOT NULL,
+            PRIMARY KEY (agent, layer)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX layerHolder_layer ON layerHolder (layer);
+        CREATE TABLE volumeHolder (
+            agent TEXT NOT NULL REFERENCES agent (name) ON DELETE CASCADE,
+            project TEXT NOT NULL,
+            id TEXT NOT NULL,
+            platform TEXT NOT NULL,
+            generation INTEGER NOT NULL,
+            PRIMARY KEY (agent, project, id, platform)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE assignment (
+            id TEXT PRIMARY KEY NOT NULL,
+            build TEXT NOT NULL REFERENCES build (id) ON DELETE CASCADE,
+            stage INTEGER NOT NULL,
+            agent TEXT NOT NULL,
+            epoch TEXT NOT NULL,
+            attempt INTEGER NOT NULL,
+            firstStep INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE volumeLock (
+            lock TEXT PRIMARY KEY NOT NULL,
+            assignment TEXT NOT NULL REFERENCES assignment (id) ON DELETE CASCADE,
+            agent TEXT NOT NULL,
+            needs TEXT NOT NULL,
+            forks TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """
+}

@@ -1,0 +1,250 @@
+import BuildPlan
+import Digests
+import FarmAPI
+
+/// A row of the build table.
+public struct StoredBuild: Sendable {
+    public var id: String
+    public var user: String
+    public var request: SubmitRequest
+    public var platform: Platform
+    public var status: Status
+    /// The context's directories are all there.
+    public var uploaded: Bool
+    /// nil until the plan is made.
+    public var plan: StoredPlan?
+    public var createdAt: Timestamp
+    public var startedAt: Timestamp?
+    public var finishedAt: Timestamp?
+    public var failure: BuildFailure?
+    public var image: StoredResult?
+
+    /// A build that was just submitted.
+    public init(id: String, user: String, request: SubmitRequest, platform: Platform, uploaded: Bool, createdAt: Timestamp) {
+        self.id = id
+        self.user = user
+        self.request = request
+        self.platform = platform
+        self.uploaded = uploaded
+        self.createdAt = createdAt
+        status = .queued
+    }
+}
+
+/// A plan with what it was resolved against, so that a restart goes on with the same images.
+public struct StoredPlan: Codable, Sendable {
+    public var plan: Plan
+    /// By the name that the plan gives.
+    public var images: [String: BaseImage]
+
+    /// A resolved plan.
+    public init(plan: Plan, images: [String: BaseImage]) {
+        self.plan = plan
+        self.images = images
+    }
+}
+
+/// What a build made.
+public struct StoredResult: Codable, Sendable, Hashable {
+    public var digest: Digest
+    public var configDigest: Digest
+    /// The exact bytes.
+    public var manifest: String
+    public var config: String
+    /// Lowest first.
+    public var layers: [LayerDescriptor]
+
+    /// A result.
+    public init(digest: Digest, configDigest: Digest, manifest: String, config: String, layers: [LayerDescriptor]) {
+        self.digest = digest
+        self.configDigest = configDigest
+        self.manifest = manifest
+        self.config = config
+        self.layers = layers
+    }
+}
+
+/// A row of the stage table.
+public struct StoredStage: Sendable {
+    public var build: String
+    public var number: Int
+    public var name: String
+    public var status: Status
+    public var agent: String?
+    public var attempts: Int
+    public var placement: String?
+
+    /// A stage that waits.
+    public init(build: String, number: Int, name: String) {
+        self.build = build
+        self.number = number
+        self.name = name
+        status = .queued
+        attempts = 0
+    }
+}
+
+/// A row of the step table.
+public struct StoredStep: Sendable {
+    public var build: String
+    public var stage: Int
+    public var number: Int
+    public var name: String
+    public var status: Status
+    public var cached: Bool
+    public var startedAt: Timestamp?
+    public var finishedAt: Timestamp?
+    public var exitCode: Int?
+    public var key: Digest?
+    public var layer: LayerDescriptor?
+    /// When the layer was made, maybe by another build.
+    public var createdAt: Timestamp?
+    public var bytes: ReceivedBytes
+
+    /// A step that waits.
+    public init(build: String, stage: Int, number: Int, name: String) {
+        self.build = build
+        self.stage = stage
+        self.number = number
+        self.name = name
+        status = .queued
+        cached = false
+        bytes = ReceivedBytes()
+    }
+}
+
+/// A step's result by its key.
+public struct StoredRecord: Sendable, Hashable {
+    public var key: Digest
+    public var layer: LayerDescriptor
+    public var createdAt: Timestamp
+
+    /// A record.
+    public init(key: Digest, layer: LayerDescriptor, createdAt: Timestamp) {
+        self.key = key
+        self.layer = layer
+        self.createdAt = createdAt
+    }
+}
+
+/// A row of the agent table.
+public struct StoredAgent: Sendable, Hashable {
+    public var name: String
+    public var labels: [String: String]
+    public var slots: Int
+    public var address: String
+    public var runtime: String
+    public var version: String
+    public var drained: Bool
+    public var lastSeen: Timestamp
+    /// Of its process.
+    public var epoch: String
+    /// The last report of the epoch that was stored.
+    public var report: Int
+
+    /// A row from what the agent said.
+    public init(name: String, hello: AgentHello, drained: Bool, lastSeen: Timestamp, report: Int) {
+        self.init(
+            name: name, labels: hello.labels, slots: hello.slots, address: hello.address, runtime: hello.runtime, version: hello.version,
+            drained: drained, lastSeen: lastSeen, epoch: hello.epoch, report: report)
+    }
+
+    init(
+        name: String, labels: [String: String], slots: Int, address: String, runtime: String, version: String, drained: Bool,
+        lastSeen: Timestamp, epoch: String, report: Int
+    ) {
+        self.name = name
+        self.labels = labels
+        self.slots = slots
+        self.address = address
+        self.runtime = runtime
+        self.version = version
+        self.drained = drained
+        self.lastSeen = lastSeen
+        self.epoch = epoch
+        self.report = report
+    }
+}
+
+/// A row of the assignment table: a stage that an agent has.
+public struct StoredAssignment: Sendable, Hashable {
+    public var id: String
+    public var build: String
+    public var stage: Int
+    public var agent: String
+    public var epoch: String
+    public var attempt: Int
+    public var firstStep: Int
+
+    /// An assignment.
+    public init(id: String, build: String, stage: Int, agent: String, epoch: String, attempt: Int, firstStep: Int) {
+        self.id = id
+        self.build = build
+        self.stage = stage
+        self.agent = agent
+        self.epoch = epoch
+        self.attempt = attempt
+        self.firstStep = firstStep
+    }
+}
+
+/// A row of the volume table.
+public struct StoredVolume: Sendable, Hashable {
+    public var key: VolumeKey
+    /// The newest generation's number; numbers are never used twice, not even after a removal.
+    public var head: Int
+    /// Generations up to this one were removed.
+    public var removed: Int
+    /// What the head was made from, and its digest: so that a repeated announcement is known.
+    public var parent: Int
+    public var digest: Digest?
+    public var bytes: Int64
+    public var files: Int64
+
+    /// A volume without any generation.
+    public init(key: VolumeKey) {
+        self.key = key
+        head = 0
+        removed = 0
+        parent = 0
+        bytes = 0
+        files = 0
+    }
+}
+
+/// A row of the lock table: what a step was granted.
+public struct StoredLock: Sendable {
+    public var lock: String
+    public var assignment: String
+    public var agent: String
+    public var needs: [AcquireVolumes.Need]
+    /// One for each need.
+    public var forks: [Bool]
+
+    /// A lock.
+    public init(lock: String, assignment: String, agent: String, needs: [AcquireVolumes.Need], forks: [Bool]) {
+        self.lock = lock
+        self.assignment = assignment
+        self.agent = agent
+        self.needs = needs
+        self.forks = forks
+    }
+}
+
+/// How long a stage usually runs.
+public struct StoredDuration: Sendable, Hashable {
+    public var project: String
+    public var stage: String
+    /// How often it ran.
+    public var count: Int
+    /// Seconds, the later runs weighing more.
+    public var mean: Double
+
+    /// A row.
+    public init(project: String, stage: String, count: Int, mean: Double) {
+        self.project = project
+        self.stage = stage
+        self.count = count
+        self.mean = mean
+    }
+}
