@@ -1,0 +1,56 @@
+import BlockingIO
+
+/// What a holder answers to "what changed since generation k?".
+public enum ChangesAnswer: Sendable, Equatable {
+    /// The asker has what the holder has.
+    case same
+    /// From the journal: what makes the asker's generation this one.
+    case delta(generation: Int, DeltaManifest)
+    /// There is no common generation: everything there is.
+    case whole(generation: Int, VolumeManifest)
+
+    private static let sameTag: UInt8 = 0
+    private static let deltaTag: UInt8 = 1
+    private static let wholeTag: UInt8 = 2
+    /// Generations are counted; nobody reaches this.
+    static let generationLimit: UInt64 = 1 << 40
+
+    /// Writes the answer, compressed. `encoded` spares the encoding where the manifest's bytes are there already.
+    public func write(to sink: any ByteSink) throws {
+        let blocks = BlockSink(sink)
+        var head = ByteEncoder()
+        switch self {
+        case .same:
+            head.byte(Self.sameTag)
+            try blocks.write(head.bytes)
+        case .delta(let generation, let delta):
+            head.byte(Self.deltaTag)
+            head.number(generation)
+            try blocks.write(head.bytes)
+            try blocks.write(delta.encoded())
+        case .whole(let generation, let manifest):
+            head.byte(Self.wholeTag)
+            head.number(generation)
+            try blocks.write(head.bytes)
+            try blocks.write(manifest.encoded())
+        }
+        try blocks.finish()
+    }
+
+    /// Reads a peer's answer; also says how many bytes it took on the wire.
+    public static func read(from source: any ByteSource) throws -> (answer: ChangesAnswer, received: Int64) {
+        let blocks = BlockSource(source)
+        let tag = try blocks.byte()
+        if tag == sameTag {
+            _ = try blocks.rest(upTo: 0)
+            return (.same, blocks.received)
+        }
+        let generation = Int(try blocks.number(upTo: generationLimit))
+        let bytes = try blocks.rest(upTo: VolumeManifest.encodedLimit)
+        switch tag {
+        case deltaTag: return (.delta(generation: generation, try DeltaManifest(decoding: bytes)), blocks.received)
+        case wholeTag: return (.whole(generation: generation, try VolumeManifest(decoding: bytes)), blocks.received)
+        default: throw TreeSyncError.badStream("an answer of the unknown kind \(tag)")
+        }
+    }
+}

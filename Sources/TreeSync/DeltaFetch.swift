@@ -1,0 +1,144 @@
+import BlockingIO
+
+/// The receiver's side: makes a directory that holds a delta, of what is here and of what a holder sends.
+///
+/// The order: ``prepare()``; then, while ``nextRound`` is not empty, ``writeRequest(_:to:)`` and ``readResponse(_:from:)`` at the same
+/// time on two threads; then ``finish()``. Nothing is to be looked at in the directory before that, and all of it is verified then.
+public struct DeltaFetch: Sendable {
+    /// Files to ask for in one request.
+    public struct Round: Sendable {
+        var wants: [FetchPlan.Want]
+        /// Whether there is nothing to ask for.
+        public var isEmpty: Bool { wants.isEmpty }
+        /// How many files.
+        public var count: Int { wants.count }
+    }
+
+    private let delta: DeltaManifest
+    private let local: VolumeManifest
+    private let plan: FetchPlan
+    private let files: GenerationFiles
+    private let directory: String
+
+    /// - Parameters:
+    ///   - local: the manifest of the generation that is here, and that the delta stands upon; empty for none.
+    ///   - files: that generation's files.
+    ///   - directory: is there and empty, on the same file system as the files.
+    public init(delta: DeltaManifest, local: VolumeManifest, files: GenerationFiles, directory: String) {
+        self.delta = delta
+        self.local = local
+        self.files = files
+        self.directory = directory
+        plan = FetchPlan(delta: delta, local: local)
+    }
+
+    /// Makes everything that needs no holder; returns what is to be asked for.
+    public func prepare() throws -> Round {
+        let writer = try TreeWriter(directory: directory)
+        for entry in delta.puts where entry.file == nil { try writer.make(entry) }
+        try makeWhiteouts(writer)
+        for index in plan.empty { try writer.writeFile(delta.puts[index]) { _ in } }
+        var wants = plan.wants
+        for item in plan.locals where try !makeLocal(item, writer) { wants.append(FetchPlan.Want(put: item.put, basis: nil)) }
+        return Round(wants: wants)
+    }
+
+    private func makeWhiteouts(_ writer: TreeWriter) throws {
+        let directories = Set(delta.puts.lazy.filter(\.isDirectory).map(\.path))
+        for path in delta.deletions {
+            // Below a whiteout or a file there is nothing to hide.
+            if let parent = TreePaths.parent(of: path), directories.contains(parent) { try writer.whiteout(path) }
+        }
+    }
+
+    /// False where the content that should be here is not: it is brought instead.
+    private func makeLocal(_ item: FetchPlan.Local, _ writer: TreeWriter) throws -> Bool {
+        guard let (file, _) = try files.open(item.source) else { return false }
+        let entry = delta.puts[item.put]
+        // Not every file system has room for another link; the copy always works.
+        if item.isMove, (try? writer.link(entry, to: file)) != nil { return true }
+        do {
+            try writer.copy(entry, from: file)
+            return true
+        } catch TreeSyncError.digestMismatch {
+            return false
+        }
+    }
+
+    /// Writes what is wanted, with the signatures of older versions.
+    public func writeRequest(_ round: Round, to sink: any ByteSink) throws {
+        let blocks = BlockSink(sink)
+        for want in round.wants {
+            let entry = delta.puts[want.put]
+            // The old version is opened first: what can't be read is asked for as a whole.
+            let basis = try want.basis.flatMap { try files.open($0.path) }
+            var head = ByteEncoder()
+            head.byte(want.basis == nil ? FetchFormat.whole : FetchFormat.signature)
+            head.string(entry.path)
+            head.number(entry.file?.size ?? 0)
+            try blocks.write(head.bytes)
+            guard want.basis != nil else { continue }
+            guard let (file, status) = basis else { throw TreeSyncError.contentGone(path: TreePaths.text(entry.path)) }
+            let chunks = ChunkSink(blocks)
+            try Rsync.writeSignature(of: FileSource(file: file, path: entry.path), size: UInt64(status.st_size), to: chunks)
+            try chunks.finish()
+        }
+        try blocks.write([FetchFormat.end])
+        try blocks.finish()
+    }
+
+    /// Reads the answers and writes the files. Returns what has to be asked for again, as wholes, because an rsync delta did not give what
+    /// was announced, and the bytes that came.
+    public func readResponse(_ round: Round, from source: any ByteSource) throws -> (again: Round, received: Int64) {
+        let answer = BlockSource(source)
+        let writer = try TreeWriter(directory: directory)
+        var again: [FetchPlan.Want] = []
+        for want in round.wants {
+            let entry = delta.puts[want.put]
+            switch try answer.byte() {
+            case FetchFormat.content:
+                let size = entry.file?.size ?? 0
+                guard try answer.number(upTo: size) == size else { throw TreeSyncError.digestMismatch(path: TreePaths.text(entry.path)) }
+                try writer.writeFile(entry) { try CountedSource(answer, count: size).copy(to: $0) }
+            case FetchFormat.delta:
+                if try !patch(entry, want, ChunkSource(answer), writer) { again.append(FetchPlan.Want(put: want.put, basis: nil)) }
+            case FetchFormat.gone: throw TreeSyncError.contentGone(path: TreePaths.text(entry.path))
+            case let tag: throw TreeSyncError.badStream("an answer of the unknown kind \(tag)")
+            }
+        }
+        _ = try answer.rest(upTo: 0)
+        return (Round(wants: again), answer.received)
+    }
+
+    private func patch(_ entry: TreeEntry, _ want: FetchPlan.Want, _ chunks: ChunkSource, _ writer: TreeWriter) throws -> Bool {
+        guard let basis = want.basis, let (file, status) = try files.open(basis.path) else {
+            throw TreeSyncError.badStream("a delta that nobody asked for")
+        }
+        // A delta of nothing but literals is a little longer than its file.
+        let limit = Int(clamping: (entry.file?.size ?? 0) * 2 + UInt64(FetchFormat.chunkSize))
+        do {
+            try writer.writeFile(entry) { try Rsync.patch(old: file, size: UInt64(status.st_size), delta: chunks, to: $0) }
+        } catch TreeSyncError.digestMismatch, TreeSyncError.librsync {
+            try chunks.drain(upTo: limit)
+            return false
+        }
+        try chunks.drain(upTo: 0)
+        return true
+    }
+
+    /// Makes the files that others of the delta are the source of, and gives the directories their metadata.
+    public func finish() throws {
+        let writer = try TreeWriter(directory: directory)
+        for item in plan.repeats {
+            let entry = delta.puts[item.put]
+            let first = delta.puts[item.first]
+            if item.isLink {
+                try writer.link(entry, to: first.path)
+            } else {
+                try writer.copy(entry, from: try writer.openMade(first.path))
+            }
+        }
+        for entry in delta.puts where entry.isDirectory { writer.touch(entry) }
+        try writer.finish()
+    }
+}

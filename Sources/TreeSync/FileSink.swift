@@ -1,0 +1,60 @@
+import BlockingIO
+import Digests
+import Glibc
+
+/// Writes one file: no more bytes than announced, hashed on the way, holes where there are only zeros if that is wished.
+final class FileSink: ByteSink {
+    /// The unit of holes: a block of the file systems that we know.
+    static let holeSize = 4096
+
+    private let file: Descriptor
+    private let path: TreePath
+    private let expected: FileContent
+    // Nil once the digest was taken.
+    private var hasher: SHA256Hasher? = SHA256Hasher()
+    private var position: UInt64 = 0
+
+    init(_ file: Descriptor, path: TreePath, expected: FileContent) {
+        self.file = file
+        self.path = path
+        self.expected = expected
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws {
+        guard UInt64(bytes.count) <= expected.size - position else { throw TreeSyncError.digestMismatch(path: TreePaths.text(path)) }
+        hasher?.update(bytes)
+        if expected.isSparse { try writeWithHoles(bytes) } else { try writeAll(bytes) }
+    }
+
+    /// Verifies size and digest.
+    func finish() throws {
+        guard position == expected.size, hasher.take()?.finalize() == expected.digest else {
+            throw TreeSyncError.digestMismatch(path: TreePaths.text(path))
+        }
+        if expected.isSparse, ftruncate(file.number, off_t(position)) != 0 { throw TreeSyncError.last("sizing", path) }
+    }
+
+    private func writeWithHoles(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let toBoundary = Self.holeSize - Int(position % UInt64(Self.holeSize))
+            let part = UnsafeRawBufferPointer(rebasing: rest.prefix(toBoundary))
+            if part.allSatisfy({ $0 == 0 }) { position += UInt64(part.count) } else { try writeAll(part) }
+            rest = rest.dropFirst(part.count)
+        }
+    }
+
+    private func writeAll(_ bytes: UnsafeRawBufferPointer) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let part = UnsafeRawBufferPointer(rebasing: rest)
+            let count = pwrite(file.number, part.baseAddress, part.count, off_t(position))
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw TreeSyncError.last("writing", path)
+            }
+            position += UInt64(count)
+            rest = rest.dropFirst(count)
+        }
+    }
+}

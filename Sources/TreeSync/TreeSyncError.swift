@@ -1,0 +1,37 @@
+import Glibc
+
+/// Why a volume could not be read, written or brought here.
+public enum TreeSyncError: Error, Sendable, Equatable {
+    /// A system call failed.
+    case system(operation: String, path: String, code: Int32)
+    /// A manifest that can't be: from a peer, or damaged on disk.
+    case badManifest(String)
+    /// A stream that does not follow the protocol.
+    case badStream(String)
+    /// What arrived is not what was announced.
+    case digestMismatch(path: String)
+    /// The other side no longer has what was asked for.
+    case contentGone(path: String)
+    case librsync(operation: String, code: Int32)
+    case compression(String)
+    /// The tree has something that volumes don't keep.
+    case unsupported(path: String, what: String)
+
+    static func last(_ operation: String, _ path: String) -> TreeSyncError { .system(operation: operation, path: path, code: errno) }
+    static func last(_ operation: String, _ path: TreePath) -> TreeSyncError { .last(operation, TreePaths.text(path)) }
+}
+
+extension TreeSyncError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .system(let operation, let path, let code): "\(operation) \(path): \(String(cString: strerror(code)))"
+        case .badManifest(let what): "the volume's manifest is refused: \(what)"
+        case .badStream(let what): "the peer's stream is refused: \(what)"
+        case .digestMismatch(let path): "\(path): the bytes that arrived are not those that were announced"
+        case .contentGone(let path): "\(path): the holder no longer has this content"
+        case .librsync(let operation, let code): "librsync \(operation) failed with result \(code)"
+        case .compression(let what): "zstd: \(what)"
+        case .unsupported(let path, let what): "\(path): \(what) can't be kept in a volume"
+        }
+    }
+}

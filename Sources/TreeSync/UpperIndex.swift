@@ -1,0 +1,200 @@
+import CLinux
+import Digests
+import Glibc
+
+/// Makes the delta of what steps wrote: overlayfs' upper directory *is* the change, so that nothing else has to be looked at.
+///
+/// The directory becomes what the delta says: opaque directories are replaced by whiteouts of what they hid, files and directories
+/// that were copied up but not changed are removed, and overlayfs' own attributes too, so that it can be a lower directory of
+/// any stack. Nobody else may touch it meanwhile.
+public struct UpperIndex: ~Copyable {
+    /// Names that can't be kept (devices, sockets) and were left out.
+    public private(set) var leftOut: [String] = []
+
+    private let reader: TreeReader
+    private let lower: VolumeManifest
+    private let generation: UInt64
+    private var puts: [TreeEntry] = []
+    private var deletions: [TreePath] = []
+    private var links: [UInt64: (group: UInt64, members: Int)] = [:]
+
+    /// Room for sixteen million hard-linked files in one generation.
+    private static let groupBits: UInt64 = 24
+    /// A file counts as sparse when at least this much of it is holes.
+    private static let worthwhileHoles: Int64 = 64 << 10
+    /// Each level holds a descriptor while what is below it is read.
+    private static let depthLimit = 256
+    private static let opaque = Array("trusted.overlay.opaque".utf8)
+    private static let overlayPrefix = Array("trusted.overlay.".utf8)
+
+    /// - Parameters:
+    ///   - directory: the upper directory, no longer mounted.
+    ///   - lower: the generation that it was mounted upon.
+    ///   - generation: that one's number; makes the numbers of link groups unique in the volume.
+    public init(directory: String, lower: VolumeManifest, generation: Int) throws {
+        reader = try TreeReader(directory: directory)
+        self.lower = lower
+        self.generation = UInt64(generation) + 1
+    }
+
+    /// The delta; empty when nothing changed but times of directories.
+    public mutating func index() throws -> DeltaManifest {
+        let changed = try directory([], hidesLower: false)
+        guard changed else { return DeltaManifest() }
+        // What the walk noted as a link and turned out to have one name only is an ordinary file.
+        let single = Set(links.values.filter { $0.members == 1 }.map(\.group))
+        for index in puts.indices {
+            guard var file = puts[index].file, single.contains(file.linkGroup) else { continue }
+            file.linkGroup = 0
+            puts[index].content = .file(file)
+        }
+        deletions.sort(by: TreePaths.precedes)
+        return try DeltaManifest(puts: puts, deletions: deletions)
+    }
+
+    /// Returns whether there is anything to keep; else its entry was taken back.
+    private mutating func directory(_ path: TreePath, hidesLower inherited: Bool, depth: Int = 0) throws -> Bool {
+        guard depth <= Self.depthLimit else {
+            throw TreeSyncError.unsupported(path: TreePaths.text(path), what: "a directory nested deeper than \(Self.depthLimit)")
+        }
+        let directory = try reader.root.openBelow(path, O_RDONLY | O_DIRECTORY)
+        let item = TreeReader.Item(status: try directory.status(path))
+        let names = try TreeReader.attributeNames(of: directory, path)
+        let hidesLower = try inherited || isOpaque(directory, names)
+        let entry = TreeEntry(
+            path: path, mode: UInt16(item.status.st_mode & 0o7777), uid: item.status.st_uid, gid: item.status.st_gid,
+            modified: item.modified, attributes: try TreeReader.attributes(of: directory, names: names, path), content: .directory)
+        let place = puts.count
+        puts.append(entry)
+        let children = try TreeReader.names(in: directory, path)
+        var changed = false
+        if hidesLower { changed = try expand(path, directory, children) }
+        for name in children where try child(name, of: path, in: directory, hidesLower: hidesLower, depth: depth) { changed = true }
+        try removeOverlayAttributes(names, of: directory, path)
+        if let old = lower[path] {
+            var same = old
+            same.modified = entry.modified
+            if same != entry { changed = true }
+        } else if !path.isEmpty {
+            changed = true
+        }
+        if changed {
+            // Removing and adding above has changed the time.
+            guard clinux_set_times(directory.number, "", entry.modified, entry.modified) == 0 else {
+                throw TreeSyncError.last("setting the times of", path)
+            }
+        } else {
+            puts.removeSubrange(place...)
+        }
+        return changed
+    }
+
+    /// Makes whiteouts for what an opaque directory hid and has not itself.
+    private mutating func expand(_ path: TreePath, _ directory: Descriptor, _ children: [[UInt8]]) throws -> Bool {
+        guard let old = lower[path], old.isDirectory else { return false }
+        let own = Set(children)
+        var changed = false
+        for index in lower.inside(path) {
+            let hidden = lower.entries[index].path
+            guard TreePaths.parent(of: hidden) == path, !own.contains(Array(TreePaths.name(of: hidden))) else { continue }
+            guard TreePaths.name(of: hidden).withCPath({ clinux_mknodat(directory.number, $0, UInt32(S_IFCHR), 0) }) == 0 else {
+                throw TreeSyncError.last("making whiteout", hidden)
+            }
+            delete(hidden)
+            changed = true
+        }
+        return changed
+    }
+
+    private mutating func delete(_ path: TreePath) {
+        deletions.append(path)
+        deleteInside(path)
+    }
+
+    private mutating func deleteInside(_ path: TreePath) { deletions += lower.inside(path).map { lower.entries[$0].path } }
+
+    private mutating func child(
+        _ name: [UInt8], of parent: TreePath, in directory: Descriptor, hidesLower: Bool, depth: Int
+    ) throws -> Bool {
+        let path = TreePaths.join(parent, name)
+        guard path.count <= TreePaths.lengthLimit else {
+            throw TreeSyncError.unsupported(path: TreePaths.text(path), what: "a path of \(path.count) bytes")
+        }
+        let item = try TreeReader.item(name, in: directory, path)
+        if item.kind == S_IFDIR {
+            if try self.directory(path, hidesLower: hidesLower, depth: depth + 1) { return true }
+            guard name.withCPath({ unlinkat(directory.number, $0, AT_REMOVEDIR) }) == 0 else { throw TreeSyncError.last("removing", path) }
+            return false
+        }
+        if item.isWhiteout {
+            if lower[path] != nil {
+                delete(path)
+                return true
+            }
+            try remove(name, directory, path)
+            return false
+        }
+        guard let entry = try self.entry(path, name, item, directory) else {
+            leftOut.append(TreePaths.text(path))
+            try remove(name, directory, path)
+            return false
+        }
+        if entry == lower[path] {
+            try remove(name, directory, path)
+            // In a directory that hides what is below, the old file has to be reached another way; it simply stays.
+            return false
+        }
+        if lower[path]?.isDirectory == true { deleteInside(path) }
+        puts.append(entry)
+        return true
+    }
+
+    private func remove(_ name: [UInt8], _ directory: Descriptor, _ path: TreePath) throws {
+        guard name.withCPath({ unlinkat(directory.number, $0, 0) }) == 0 else { throw TreeSyncError.last("removing", path) }
+    }
+
+    private mutating func entry(_ path: TreePath, _ name: [UInt8], _ item: TreeReader.Item, _ directory: Descriptor) throws -> TreeEntry? {
+        var entry = TreeEntry(
+            path: path, mode: UInt16(item.status.st_mode & 0o7777), uid: item.status.st_uid, gid: item.status.st_gid,
+            modified: item.modified, content: .fifo)
+        switch item.kind {
+        case S_IFIFO: break
+        case S_IFLNK: entry.content = .symlink(target: try TreeReader.target(name, in: directory, path))
+        case S_IFREG:
+            let file = try directory.openBelow(name, O_RDONLY | CLINUX_O_NOATIME)
+            let names = try TreeReader.attributeNames(of: file, path)
+            entry.attributes = try TreeReader.attributes(of: file, names: names, path)
+            let (digest, size) = try TreeReader.digest(of: file, path)
+            try removeOverlayAttributes(names, of: file, path)
+            let holes = Int64(clamping: size) - Int64(item.status.st_blocks) * 512
+            entry.content = .file(
+                FileContent(size: size, digest: digest, linkGroup: group(of: item), isSparse: holes >= Self.worthwhileHoles))
+        default: return nil
+        }
+        return entry
+    }
+
+    private mutating func group(of item: TreeReader.Item) -> UInt64 {
+        guard item.status.st_nlink > 1 else { return 0 }
+        let inode = UInt64(item.status.st_ino)
+        var link = links[inode] ?? (group: generation << Self.groupBits | UInt64(links.count + 1), members: 0)
+        link.members += 1
+        links[inode] = link
+        return link.group
+    }
+
+    private func isOpaque(_ directory: Descriptor, _ names: [[UInt8]]) throws -> Bool {
+        guard names.contains(Self.opaque) else { return false }
+        var value: UInt8 = 0
+        let count = Self.opaque.withCPath { clinux_fgetxattr(directory.number, $0, &value, 1) }
+        return count == 1 && value == UInt8(ascii: "y")
+    }
+
+    private func removeOverlayAttributes(_ names: [[UInt8]], of file: Descriptor, _ path: TreePath) throws {
+        for name in names where name.starts(with: Self.overlayPrefix) {
+            guard name.withCPath({ clinux_fremovexattr(file.number, $0) }) == 0 else {
+                throw TreeSyncError.last("removing an attribute of", path)
+            }
+        }
+    }
+}
