@@ -48,7 +48,7 @@ let agent: [Target] = [
     .target(name: "Sandbox", dependencies: ["BuildPlan", "BlockingIO", "CLinux", logging], path: "agent/Sandbox"),
     .target(
         name: "Volumes",
-        dependencies: ["FarmAPI", "BuildPlan", "Digests", "FileTree", "TreeSync", "BlockingIO", "CLinux", "Transport", logging],
+        dependencies: ["FarmAPI", "BuildPlan", "Digests", "FileTree", "TreeSync", "BlockingIO", "CLinux", "Transport", "Certificates", logging],
         path: "agent/Volumes"),
     .target(
         name: "FarmAgent",

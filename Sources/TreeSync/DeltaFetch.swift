@@ -36,19 +36,11 @@ public struct DeltaFetch: Sendable {
     public func prepare() throws -> Round {
         let writer = try TreeWriter(directory: directory)
         for entry in delta.puts where entry.file == nil { try writer.make(entry) }
-        try makeWhiteouts(writer)
+        try DeltaDirectory.eachWhiteout(of: delta) { try writer.whiteout($0) }
         for index in plan.empty { try writer.writeFile(delta.puts[index]) { _ in } }
         var wants = plan.wants
         for item in plan.locals where try !makeLocal(item, writer) { wants.append(FetchPlan.Want(put: item.put, basis: nil)) }
         return Round(wants: wants)
-    }
-
-    private func makeWhiteouts(_ writer: TreeWriter) throws {
-        let directories = Set(delta.puts.lazy.filter(\.isDirectory).map(\.path))
-        for path in delta.deletions {
-            // Below a whiteout or a file there is nothing to hide.
-            if let parent = TreePaths.parent(of: path), directories.contains(parent) { try writer.whiteout(path) }
-        }
     }
 
     /// False where the content that should be here is not: it is brought instead.

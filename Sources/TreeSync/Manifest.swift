@@ -12,7 +12,6 @@ public struct VolumeManifest: Sendable, Equatable {
     public init(entries: [TreeEntry]) throws {
         var tree = TreeCheck()
         for entry in entries { try tree.put(entry) }
-        try tree.finish()
         self.entries = entries
     }
 
@@ -84,7 +83,7 @@ public struct DeltaManifest: Sendable, Equatable {
         deletions = []
     }
 
-    /// True when it changes nothing but, perhaps, the root directory of a volume that has no other content.
+    /// True when it changes nothing.
     public var isEmpty: Bool { puts.isEmpty && deletions.isEmpty }
 
     private func check() throws {
@@ -101,7 +100,6 @@ public struct DeltaManifest: Sendable, Equatable {
             try tree.delete(path)
         }
         for entry in puts[next...] { try tree.put(entry) }
-        try tree.finish()
     }
 }
 
@@ -135,8 +133,6 @@ private struct TreeCheck {
         guard try step(to: path) != nil else { throw TreeSyncError.badManifest("the root is deleted") }
         ancestors.append(Ancestor(path: path, isDirectory: false))
     }
-
-    func finish() throws {}
 
     /// Goes on to the next path, and returns what is above it: nil for the root.
     private mutating func step(to path: TreePath) throws -> Ancestor? {

@@ -1,15 +1,94 @@
 import BlockingIO
 import Digests
 import FarmAPI
+import NIOCore
 import Transport
+import TreeSync
 
 /// Connections to the other agents, one for each address.
 public actor PeerClient {
-    public init(identity: TLSIdentity) { fatalError("not built yet") }
+    /// A holder answers the head of a response at once; one that takes longer is gone.
+    private static let headDeadline = Duration.seconds(60)
 
-    /// Starts fetching a layer; the pipe gives its uncompressed tar, not yet verified, and throws where the transfer breaks.
-    public func fetchLayer(from holder: Holder, diffID: Digest) async throws -> BytePipe { fatalError("not built yet") }
+    private let identity: TLSIdentity
+    private var clients: [String: HTTPClient] = [:]
+
+    public init(identity: TLSIdentity) { self.identity = identity }
 
     /// Closes all connections.
-    public func close() async { fatalError("not built yet") }
+    public func close() async {
+        let all = clients.values
+        clients = [:]
+        for client in all { await client.close() }
+    }
+
+    /// Starts fetching a layer; the pipe gives its uncompressed tar, not yet verified, and throws where the transfer breaks. A reader
+    /// that stops early calls ``BytePipe/abandon()``.
+    public func fetchLayer(from holder: Holder, diffID: Digest) async throws -> BytePipe {
+        let response = try await send(ClientRequest(method: "GET", target: "\(PeerRoutes.layerPrefix)\(diffID)"), to: holder)
+        let pipe = BytePipe()
+        // Ends with the body or with the reader, whichever is first.
+        Task { await PipeBridge.pump(response.body, into: pipe) }
+        return pipe
+    }
+
+    /// What has changed in a volume since a generation (0 for none), and the bytes that the answer took.
+    func changes(from holder: Holder, key: VolumeKey, known: Int) async throws -> (answer: ChangesAnswer, received: Int64) {
+        let question = try FarmJSON.encode(ChangesQuestion(key: key, known: known))
+        let response = try await send(
+            ClientRequest(method: "POST", target: PeerRoutes.changes, body: .bytes(ByteBuffer(bytes: question))), to: holder)
+        let pipe = BytePipe()
+        async let arriving: Void = PipeBridge.pump(response.body, into: pipe)
+        let result = try await BlockingPool.shared.run {
+            defer { pipe.abandon() }
+            return try ChangesAnswer.read(from: pipe)
+        }
+        await arriving
+        return result
+    }
+
+    /// Brings one round of files; returns what has to be asked for again, and the bytes that came.
+    func fetch(
+        _ round: DeltaFetch.Round, of fetch: DeltaFetch, from holder: Holder, key: VolumeKey, generation: Int
+    ) async throws -> (again: DeltaFetch.Round, received: Int64) {
+        let head = Base64URL.encode(try FarmJSON.encode(FetchHead(key: key, generation: generation)))
+        let wanted = OutboundBody.stream(length: nil) { writer in
+            try await PipeBridge.stream(on: .shared, to: writer) { try fetch.writeRequest(round, to: $0) }
+        }
+        let response = try await send(
+            ClientRequest(
+                method: "POST", target: PeerRoutes.fetch, headers: [HeaderField(PeerRoutes.headHeader, head)], body: wanted),
+            to: holder)
+        let pipe = BytePipe()
+        async let arriving: Void = PipeBridge.pump(response.body, into: pipe)
+        let result = try await BlockingPool.shared.run {
+            defer { pipe.abandon() }
+            return try fetch.readResponse(round, from: pipe)
+        }
+        await arriving
+        return result
+    }
+
+    private func send(_ request: ClientRequest, to holder: Holder) async throws -> ClientResponse {
+        var request = request
+        request.headers.append(HeaderField(PeerRoutes.grantHeader, holder.grant))
+        let response = try await client(for: holder.address).send(request, deadline: Self.headDeadline)
+        guard response.status == 200 else {
+            let body = try await response.body.collect(upTo: PeerRoutes.errorLimit)
+            let message = (try? FarmJSON.decode(APIError.self, from: body))?.message ?? ""
+            throw VolumeError.peerRefused(agent: holder.agent, status: response.status, message: message)
+        }
+        return response
+    }
+
+    private func client(for address: String) throws -> HTTPClient {
+        if let client = clients[address] { return client }
+        guard let colon = address.lastIndex(of: ":"), let port = Int(address[address.index(after: colon)...]), (1...65_535).contains(port)
+        else { throw TransportError.connectFailed(address: address, reason: "the address is not host:port") }
+        var host = String(address[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        let client = HTTPClient(configuration: ClientConfiguration(host: host, port: port, identity: identity))
+        clients[address] = client
+        return client
+    }
 }

@@ -1,12 +1,151 @@
+import BlockingIO
+import BuildPlan
+import Certificates
+import Digests
+import FarmAPI
+import NIOCore
+import Synchronization
 import Transport
+import TreeSync
 
 /// The routes that an agent serves to other agents: layers and volumes, each under a grant of the coordinator.
 public final class PeerServer: Sendable {
-    public init(store: VolumeStore, layers: any LayerSource) { fatalError("not built yet") }
+    private let store: VolumeStore
+    private let layers: any LayerSource
+    private let now: @Sendable () -> Timestamp
+    private let verifier = Mutex<GrantVerifier?>(nil)
 
-    /// The coordinator's Ed25519 key (32 bytes) of `AgentCommand.welcome`; until it is known, every request is refused.
-    public func trust(grantKey: [UInt8]) { fatalError("not built yet") }
+    /// - Parameter now: the time by which grants expire.
+    public init(store: VolumeStore, layers: any LayerSource, now: @escaping @Sendable () -> Timestamp) {
+        self.store = store
+        self.layers = layers
+        self.now = now
+    }
+
+    /// The coordinator's Ed25519 key (32 bytes) of `AgentCommand.welcome`; until it is known, every request is refused. Throws when it is no
+    /// key.
+    public func trust(grantKey: [UInt8]) throws {
+        let new = try GrantVerifier(publicKey: grantKey)
+        verifier.withLock { $0 = new }
+    }
 
     /// Answers one request; the handler of the agent's ``HTTPServer``, which requires certificates.
-    public func respond(to request: ServerRequest) async -> ServerResponse { fatalError("not built yet") }
+    public func respond(to request: ServerRequest) async -> ServerResponse {
+        do {
+            return try await route(request)
+        } catch let refusal as Refusal {
+            return refusal.response
+        } catch {
+            return Refusal(status: 500, message: "\(error)").response
+        }
+    }
+
+    private func route(_ request: ServerRequest) async throws -> ServerResponse {
+        guard let peer = request.peer, peer.role == Role.agent else {
+            throw Refusal(status: 403, message: "only an agent of this farm may ask here")
+        }
+        switch (request.method, request.path) {
+        case ("GET", let path) where path.hasPrefix(PeerRoutes.layerPrefix):
+            guard let diffID = Digest(String(path.dropFirst(PeerRoutes.layerPrefix.count))) else {
+                throw Refusal(status: 400, message: "the path names no layer")
+            }
+            try authorize(request, peer, Grant.object(of: diffID))
+            return try await layer(diffID)
+        case ("POST", PeerRoutes.changes):
+            let body = try await request.body.collect(upTo: PeerRoutes.questionLimit)
+            let question = try Self.decode(ChangesQuestion.self, Array(body.readableBytesView))
+            try authorize(request, peer, Grant.object(of: question.key))
+            return try await changes(question)
+        case ("POST", PeerRoutes.fetch):
+            guard let text = request.headers.first(named: PeerRoutes.headHeader), let bytes = Base64URL.decode(text) else {
+                throw Refusal(status: 400, message: "the header \(PeerRoutes.headHeader) is missing")
+            }
+            let head = try Self.decode(FetchHead.self, bytes)
+            try authorize(request, peer, Grant.object(of: head.key))
+            return try await fetch(head, request.body)
+        default: throw Refusal(status: 404, message: "there is no \(request.method) \(request.path)")
+        }
+    }
+
+    private static func decode<T: Decodable>(_ type: T.Type, _ bytes: [UInt8]) throws -> T {
+        do {
+            return try FarmJSON.decode(type, from: bytes)
+        } catch {
+            throw Refusal(status: 400, message: "\(error)")
+        }
+    }
+
+    private func authorize(_ request: ServerRequest, _ peer: PeerIdentity, _ object: String) throws {
+        guard let verifier = verifier.withLock({ $0 }) else {
+            throw Refusal(status: 503, message: "this agent has not heard from its coordinator yet")
+        }
+        guard let token = request.headers.first(named: PeerRoutes.grantHeader) else {
+            throw Refusal(status: 403, message: "the header \(PeerRoutes.grantHeader) is missing")
+        }
+        if let fault = GrantToken.fault(token, subject: peer.commonName, object: object, now: now(), verifier: verifier) {
+            throw Refusal(status: 403, message: fault)
+        }
+    }
+
+    private func layer(_ diffID: Digest) async throws -> ServerResponse {
+        let layers = layers
+        guard try await PipeBridge.servingPool.run({ layers.contains(diffID) }) else {
+            throw Refusal(status: 404, message: "this agent does not have layer \(diffID)")
+        }
+        return ServerResponse(
+            status: 200,
+            body: .stream(length: nil) { writer in
+                try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer) { try layers.write(diffID: diffID, to: $0) }
+            })
+    }
+
+    private func changes(_ question: ChangesQuestion) async throws -> ServerResponse {
+        let store = store
+        let found = try await PipeBridge.servingPool.run { try store.changes(of: question.key, since: question.known) }
+        guard let (answer, snapshot) = found else {
+            throw Refusal(status: 404, message: "this agent has nothing newer of that volume")
+        }
+        return ServerResponse(
+            status: 200,
+            body: .stream(length: nil) { writer in
+                try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer) { try answer.write(to: $0) }
+                withExtendedLifetime(snapshot) {}
+            })
+    }
+
+    private func fetch(_ head: FetchHead, _ body: InboundBody) async throws -> ServerResponse {
+        // Pinned until the stream ends. A newer generation would have other contents.
+        guard let snapshot = store.snapshot(of: head.key), snapshot.generation == head.generation else {
+            throw Refusal(status: 409, message: "this agent's newest generation of that volume is no longer \(head.generation)")
+        }
+        return ServerResponse(
+            status: 200,
+            body: .stream(length: nil) { writer in
+                let request = BytePipe()
+                async let incoming: Void = PipeBridge.pump(body, into: request)
+                do {
+                    try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer) { response in
+                        defer { request.abandon() }
+                        try ContentSender.serve(request: request, files: try snapshot.files(), response: response)
+                    }
+                } catch {
+                    request.abandon()
+                    await incoming
+                    throw error
+                }
+                await incoming
+            })
+    }
+}
+
+/// An answer that refuses.
+private struct Refusal: Error {
+    var status: Int
+    var message: String
+
+    var response: ServerResponse {
+        let body = (try? FarmJSON.encode(APIError(message: message))) ?? []
+        return ServerResponse(
+            status: status, headers: [HeaderField("content-type", "application/json")], body: .bytes(ByteBuffer(bytes: body)))
+    }
 }

@@ -39,17 +39,16 @@ public struct VolumeLease: Sendable {
     /// For the step's log: what went otherwise than wished, such as a head that nobody has any more.
     public let notes: [String]
     let uses: [VolumeUse]
+    /// Whether the coordinator knows of it.
+    let isLocked: Bool
 }
 
 /// One of a lease's volumes: which mount it holds.
-struct VolumeUse: Sendable {
-    enum Kind: Sendable {
-        /// The mount that all steps of this agent share; publishes when the last user leaves.
-        case shared(VolumeKey)
-        /// A mount of its own that is thrown away.
-        case discarded(ScratchMount)
-    }
-    var kind: Kind
+enum VolumeUse: Sendable {
+    /// The mount that all steps of this agent share; it is published when the last user leaves.
+    case shared(VolumeKey)
+    /// A mount of its own, thrown away.
+    case scratch(OverlayMount, VolumeSnapshot?)
 }
 
 /// What the stage runner uses of volumes.

@@ -1,19 +1,279 @@
+import BlockingIO
 import FarmAPI
 import Logging
+import TreeSync
 
 /// Volumes for the steps of this agent: brought up to date, mounted, published.
+///
+/// All steps that use a volume at the same time see one mount. What happens to one volume's mount and generations happens one after the
+/// other, under a lock for each key; the actor itself never waits for a disk or a peer.
 public actor VolumeService: VolumeLeasing {
-    public init(store: VolumeStore, coordinator: any CoordinatorVolumes, peers: PeerClient, logger: Logger) { fatalError("not built yet") }
-
-    public func acquire(_ requests: [VolumeRequest], assignment: String, lock: String) async throws -> VolumeLease {
-        fatalError("not built yet")
+    private struct Mounted {
+        var mount: OverlayMount
+        /// The generation below; nil for a volume that has none.
+        var base: VolumeSnapshot?
+        var users: Int
     }
 
-    public func release(_ lease: VolumeLease) async throws { fatalError("not built yet") }
+    private let store: VolumeStore
+    private let coordinator: any CoordinatorVolumes
+    private let sync: VolumeSync
+    private let publisher: VolumePublisher
+    private let logger: Logger
+    private let retry = RetryPolicy()
+    private var locks = KeyedLock<VolumeKey>()
+    private var mounted: [VolumeKey: Mounted] = [:]
+    private var doomed: Set<VolumeKey> = []
+    private var maintenance: [VolumeKey: Task<Void, Never>] = [:]
 
-    /// Removes the volume from this disk; one that is in use goes when its last user leaves.
-    public func drop(_ key: VolumeKey) async { fatalError("not built yet") }
+    public init(store: VolumeStore, coordinator: any CoordinatorVolumes, peers: PeerClient, logger: Logger) {
+        self.store = store
+        self.coordinator = coordinator
+        self.logger = logger
+        sync = VolumeSync(store: store, peers: peers, logger: logger)
+        publisher = VolumePublisher(sync: sync, coordinator: coordinator, retry: RetryPolicy(), logger: logger)
+    }
 
     /// All generations here, for ``AgentHello``.
-    public nonisolated func held() -> [HeldVolume] { fatalError("not built yet") }
+    public nonisolated func held() -> [HeldVolume] { store.held() }
+
+    // MARK: Acquiring
+
+    public func acquire(_ requests: [VolumeRequest], assignment: String, lock: String) async throws -> VolumeLease {
+        var seen: Set<VolumeKey> = []
+        for request in requests where !seen.insert(request.key).inserted { throw VolumeError.requestedTwice(request.key) }
+        let lasting = requests.filter { !$0.fresh }
+        guard !lasting.isEmpty else { return try await mountAll(requests, granted: [:], lock: lock, Progress()) }
+        let question = AcquireVolumes(
+            assignment: assignment, lock: lock, needs: lasting.map { AcquireVolumes.Need(key: $0.key, sharing: $0.sharing) })
+        var progress = Progress()
+        // What can be brought is brought before the wait, so that nobody else waits for that.
+        let now = try await retry.run { [coordinator] in try await coordinator.locate(question) }
+        try await bring(lasting, now, &progress)
+        do {
+            let granted = try await RetryPolicy(patience: nil).run { [coordinator] in try await coordinator.acquire(question) }
+            try check(granted, lasting)
+            // Only what is still wrong now is worth telling.
+            progress.notes = []
+            try await bring(lasting, granted, &progress)
+            let states = Dictionary(uniqueKeysWithValues: zip(lasting.map(\.key), granted.volumes))
+            return try await mountAll(requests, granted: states, lock: lock, progress)
+        } catch {
+            await unlock(lock)
+            throw error
+        }
+    }
+
+    private struct Progress {
+        var received: Int64 = 0
+        var notes: [String] = []
+    }
+
+    private func check(_ answer: VolumesAcquired, _ requests: [VolumeRequest]) throws {
+        guard answer.volumes.count == requests.count else {
+            throw VolumeError.conflict("the coordinator answered for \(answer.volumes.count) volumes instead of \(requests.count)")
+        }
+    }
+
+    private func bring(_ requests: [VolumeRequest], _ answer: VolumesAcquired, _ progress: inout Progress) async throws {
+        try check(answer, requests)
+        for (request, volume) in zip(requests, answer.volumes) {
+            let outcome = try await locked(request.key) { () -> VolumeSync.Outcome? in
+                // What is in use here keeps its generation; what it writes is put upon the newest when it is published.
+                guard mounted[request.key] == nil, store.generation(of: request.key) != volume.head else { return nil }
+                return try await sync.bring(request.key, to: volume.head, from: volume.holders)
+            }
+            guard let outcome else { continue }
+            progress.received += outcome.received
+            progress.notes += outcome.notes
+            if outcome.received > 0, outcome.generation > 0 { await announce(request.key, outcome.generation) }
+        }
+    }
+
+    private func announce(_ key: VolumeKey, _ generation: Int) async {
+        var change = HoldingsChange()
+        change.volumes = [HeldVolume(key: key, generation: generation)]
+        do {
+            try await coordinator.changeHoldings(change)
+        } catch {
+            // The hello of the next session tells it.
+            logger.warning("holdings not told", metadata: ["volume": "\(key.id)", "error": "\(error)"])
+        }
+    }
+
+    private func mountAll(
+        _ requests: [VolumeRequest], granted: [VolumeKey: VolumesAcquired.Volume], lock: String, _ progress: Progress
+    ) async throws -> VolumeLease {
+        var uses: [VolumeUse] = []
+        var paths: [String] = []
+        do {
+            for request in requests {
+                try Task.checkCancellation()
+                let (use, path) = try await use(request, granted[request.key])
+                uses.append(use)
+                paths.append(path)
+            }
+        } catch {
+            for use in uses { _ = try? await leave(use, publishing: false) }
+            throw error
+        }
+        return VolumeLease(lock: lock, paths: paths, bytesReceived: progress.received, notes: progress.notes, uses: uses, isLocked: !granted.isEmpty)
+    }
+
+    private func use(_ request: VolumeRequest, _ granted: VolumesAcquired.Volume?) async throws -> (VolumeUse, String) {
+        guard let granted else { return try await scratch(request, upon: nil) }
+        return try await locked(request.key) { try await useLocked(request, fork: granted.fork) }
+    }
+
+    private func useLocked(_ request: VolumeRequest, fork: Bool) async throws -> (VolumeUse, String) {
+        if fork { return try await scratch(request, upon: store.snapshot(of: request.key)) }
+        if let there = mounted[request.key] {
+            mounted[request.key]?.users += 1
+            return (.shared(request.key), there.mount.merged)
+        }
+        let base = store.snapshot(of: request.key)
+        let mount = try await mount(request, upon: base)
+        mounted[request.key] = Mounted(mount: mount, base: base, users: 1)
+        return (.shared(request.key), mount.merged)
+    }
+
+    private func scratch(_ request: VolumeRequest, upon base: VolumeSnapshot?) async throws -> (VolumeUse, String) {
+        let mount = try await mount(request, upon: base)
+        return (.scratch(mount, base), mount.merged)
+    }
+
+    private func mount(_ request: VolumeRequest, upon base: VolumeSnapshot?) async throws -> OverlayMount {
+        let seed = base == nil ? try await request.seed?() : nil
+        return try await BlockingPool.shared.run { [store] in
+            let asked = TreeEntry(
+                path: [], mode: request.mode, uid: request.uid, gid: request.gid, modified: 0, content: .directory)
+            let root = try base?.manifest()[[]] ?? asked
+            let staging = try store.makeStaging(of: request.key)
+            do {
+                let mount = try OverlayMount(preparing: staging, root: root)
+                if let seed {
+                    try TreeCopy.copy(contentsOf: seed, into: mount.upper)
+                    try mount.setRoot(root)
+                }
+                try mount.mount(layers: base?.layers ?? [store.emptyLayer])
+                return mount
+            } catch {
+                try? RemoveTree.remove(staging)
+                throw error
+            }
+        }
+    }
+
+    // MARK: Releasing
+
+    public func release(_ lease: VolumeLease) async throws {
+        // A task of its own, so that cancelling the step does not lose what it wrote nor keep its locks.
+        try await Task { try await releaseAll(lease) }.value
+    }
+
+    private func releaseAll(_ lease: VolumeLease) async throws {
+        var failure: (any Error)?
+        for use in lease.uses {
+            do {
+                try await leave(use, publishing: true)
+            } catch {
+                failure = failure ?? error
+            }
+        }
+        if lease.isLocked { await unlock(lease.lock) }
+        if let failure { throw failure }
+    }
+
+    private func unlock(_ lock: String) async {
+        let coordinator = coordinator
+        let retry = retry
+        do {
+            try await Task { try await retry.run { try await coordinator.release(ReleaseVolumes(lock: lock)) } }.value
+        } catch {
+            // The lease of the assignment frees it.
+            logger.warning("volume locks not released", metadata: ["lock": "\(lock)", "error": "\(error)"])
+        }
+    }
+
+    private func leave(_ use: VolumeUse, publishing: Bool) async throws {
+        switch use {
+        case .scratch(let mount, _):
+            try await BlockingPool.shared.run {
+                mount.detach()
+                try RemoveTree.remove(mount.directory)
+            }
+        case .shared(let key):
+            try await locked(key) { try await leaveShared(key, publishing: publishing) }
+        }
+    }
+
+    private func leaveShared(_ key: VolumeKey, publishing: Bool) async throws {
+        guard var use = mounted[key] else { return }
+        use.users -= 1
+        guard use.users == 0 else {
+            mounted[key] = use
+            return
+        }
+        mounted[key] = nil
+        if doomed.contains(key) || !publishing {
+            try await leave(.scratch(use.mount, use.base), publishing: false)
+        } else if case .gone = try await publisher.publish(use.mount, of: key, upon: use.base) {
+            doomed.insert(key)
+        }
+        if doomed.remove(key) != nil {
+            try await remove(key)
+        } else {
+            maintain(key)
+        }
+    }
+
+    // MARK: Care
+
+    /// Merging and writing through, while nobody waits for it.
+    private func maintain(_ key: VolumeKey) {
+        let store = store
+        let logger = logger
+        let earlier = maintenance[key]
+        maintenance[key] = Task {
+            await earlier?.value
+            do {
+                try await BlockingPool.shared.run { try store.maintain(key) }
+            } catch {
+                logger.warning("volume not maintained", metadata: ["volume": "\(key.id)", "error": "\(error)"])
+            }
+        }
+    }
+
+    /// Removes the volume from this disk; one that is in use goes when its last user leaves.
+    public func drop(_ key: VolumeKey) async {
+        await locked(key) {
+            guard mounted[key] == nil else {
+                doomed.insert(key)
+                return
+            }
+            do {
+                try await remove(key)
+            } catch {
+                logger.warning("volume not removed", metadata: ["volume": "\(key.id)", "error": "\(error)"])
+            }
+        }
+    }
+
+    private func remove(_ key: VolumeKey) async throws {
+        try await BlockingPool.shared.run { [store] in try store.drop(key) }
+        var change = HoldingsChange()
+        change.removedVolumes = [key]
+        try? await coordinator.changeHoldings(change)
+    }
+
+    /// Waits until nothing is being merged or written through. For an orderly end, and for tests.
+    public func settle() async {
+        for task in maintenance.values { await task.value }
+    }
+
+    private func locked<T: Sendable>(_ key: VolumeKey, _ body: () async throws -> T) async rethrows -> T {
+        if !locks.tryLock(key) { await withCheckedContinuation { locks.enqueue(key, $0) } }
+        defer { locks.unlock(key) }
+        return try await body()
+    }
 }

@@ -1,10 +1,357 @@
+import Digests
 import FarmAPI
+import Glibc
+import Synchronization
+import TreeSync
 
 /// The volumes on this agent's disk: for each the newest generation that it has, as a stack of immutable directories.
+///
+/// A volume is a directory: the file `state`, written anew and renamed at each change, names the directories of the stack; whatever it
+/// does not name is the rest of a crash and removed when the store is opened. What was published by a kernel that has gone
+/// without writing it through to the disk is dropped then, so that a power loss costs the newest generations and never gives a wrong one.
 public final class VolumeStore: Sendable {
+    /// More layers than this and the upper ones are merged: each costs the kernel a look at every open.
+    static let layerLimit = 16
+    /// As many deltas are handed to agents that are behind; who is further behind compares everything.
+    static let journalLimit = 64
+    /// Manifests that are kept in memory, together at most this many entries (some 200 bytes each).
+    static let cachedEntryLimit = 1_000_000
+
+    struct Volume {
+        var state: VolumeState
+        /// Directories that the stack no longer has.
+        var trash: [String] = []
+    }
+
+    private struct Contents {
+        var volumes: [VolumeKey: Volume] = [:]
+        var pins: [String: Int] = [:]
+        var cache: [(key: VolumeKey, generation: Int, manifest: VolumeManifest)] = []
+    }
+
+    let directory: String
+    private let boot = VolumeFiles.bootID()
+    private let contents = Mutex(Contents())
+    /// Held by whoever changes a state and writes it: blocks threads of the pool only, never one that merely asks.
+    private let changing = Mutex(())
+
     /// Opens the store, which may not exist, and removes what a crash left half done. Blocks.
-    public init(directory: String) throws { fatalError("not built yet") }
+    public init(directory: String) throws {
+        self.directory = directory
+        try VolumeFiles.makeDirectory(directory)
+        try VolumeFiles.makeDirectory("\(directory)/\(Self.emptyName)", mode: 0o755)
+        for name in try VolumeFiles.names(in: directory) where name != Self.emptyName {
+            if let state = try openVolume(name) {
+                contents.withLock { $0.volumes[state.key] = Volume(state: state) }
+            } else {
+                try Self.unmountAndRemove("\(directory)/\(name)")
+            }
+        }
+    }
+
+    private static let emptyName = "empty"
+    private static let stateName = "state"
+    private static let stateLimit = 4 << 20
+
+    /// The lower directory of a volume that has no generation.
+    var emptyLayer: String { "\(directory)/\(Self.emptyName)" }
+
+    func directory(of key: VolumeKey) -> String { "\(directory)/\(Self.name(of: key))" }
+
+    private static func name(of key: VolumeKey) -> String { String(Digest.of(Grant.object(of: key)).hex.prefix(32)) }
+
+    // MARK: Opening
+
+    /// Nil for what is no usable volume.
+    private func openVolume(_ name: String) throws -> VolumeState? {
+        let path = "\(directory)/\(name)"
+        guard let bytes = try? VolumeFiles.read("\(path)/\(Self.stateName)", upTo: Self.stateLimit),
+            var state = try? FarmJSON.decode(VolumeState.self, from: bytes), state.version == VolumeState.currentVersion,
+            Self.name(of: state.key) == name
+        else { return nil }
+        let before = state
+        if state.boot != boot || boot.isEmpty {
+            state.layers = Array(state.layers.prefix { $0.isDurable })
+            state.boot = boot
+        }
+        state.layers = Array(
+            state.layers.prefix { VolumeFiles.exists("\(path)/\($0.name)") && VolumeFiles.exists("\(path)/\($0.name).manifest") })
+        guard !state.layers.isEmpty else { return nil }
+        if state.layers != before.layers {
+            let generation = state.generation
+            state.journal.removeAll { $0.to > generation }
+            try measure(&state, path)
+        }
+        state.journal.removeAll { !VolumeFiles.exists("\(path)/\($0.file)") }
+        if state != before { try write(state) }
+        var known = Set(state.journal.map(\.file))
+        known.insert(Self.stateName)
+        for layer in state.layers { known.formUnion([layer.name, "\(layer.name).manifest"]) }
+        for leftover in try VolumeFiles.names(in: path) where !known.contains(leftover) {
+            try Self.unmountAndRemove("\(path)/\(leftover)")
+        }
+        return state
+    }
+
+    private func measure(_ state: inout VolumeState, _ path: String) throws {
+        let manifest = try load(state.layers.map(\.name), path)
+        state.bytes = manifest.contentBytes
+        state.files = Int64(manifest.entries.count)
+    }
+
+    /// A mount of an earlier life of the agent may still be there.
+    static func unmountAndRemove(_ path: String) throws {
+        for name in (try? VolumeFiles.names(in: path)) ?? [] where name == OverlayMount.mergedName {
+            umount2("\(path)/\(name)", Int32(MNT_DETACH))
+        }
+        for name in (try? VolumeFiles.names(in: path)) ?? [] where name.hasPrefix(Self.stagingPrefix) {
+            umount2("\(path)/\(name)/\(OverlayMount.mergedName)", Int32(MNT_DETACH))
+        }
+        try RemoveTree.remove(path)
+    }
+
+    // MARK: Asking
 
     /// All generations here, for ``AgentHello``.
-    public func held() -> [HeldVolume] { fatalError("not built yet") }
+    public func held() -> [HeldVolume] {
+        contents.withLock { contents in
+            contents.volumes.values.filter { $0.state.generation > 0 }
+                .map { HeldVolume(key: $0.state.key, generation: $0.state.generation) }
+        }
+    }
+
+    /// The newest generation here; 0 for none.
+    public func generation(of key: VolumeKey) -> Int { contents.withLock { $0.volumes[key]?.state.generation ?? 0 } }
+
+    /// Bytes and names of the newest generation here.
+    public func size(of key: VolumeKey) -> (bytes: Int64, files: Int64) {
+        contents.withLock { contents in contents.volumes[key].map { ($0.state.bytes, $0.state.files) } ?? (0, 0) }
+    }
+
+    /// How many directories the stack has.
+    func layerCount(of key: VolumeKey) -> Int { contents.withLock { $0.volumes[key]?.state.layers.count ?? 0 } }
+
+    /// The newest generation here, pinned; nil for none.
+    func snapshot(of key: VolumeKey) -> VolumeSnapshot? {
+        contents.withLock { contents in
+            guard let state = contents.volumes[key]?.state, !state.layers.isEmpty else { return nil }
+            let names = state.layers.map(\.name)
+            let directory = directory(of: key)
+            for name in names { contents.pins["\(directory)/\(name)", default: 0] += 1 }
+            return VolumeSnapshot(store: self, key: key, generation: state.generation, directory: directory, names: names)
+        }
+    }
+
+    func unpin(_ names: [String], of key: VolumeKey) {
+        contents.withLock { contents in
+            for name in names {
+                let path = "\(directory(of: key))/\(name)"
+                let count = contents.pins[path, default: 0] - 1
+                contents.pins[path] = count > 0 ? count : nil
+            }
+        }
+    }
+
+    /// What a snapshot holds. Blocks.
+    func manifest(of snapshot: VolumeSnapshot) throws -> VolumeManifest {
+        let cached = contents.withLock { contents in
+            contents.cache.first { $0.key == snapshot.key && $0.generation == snapshot.generation }?.manifest
+        }
+        if let cached { return cached }
+        let manifest = try load(snapshot.layers.map { String($0.split(separator: "/").last ?? "") }, directory(of: snapshot.key))
+        remember(manifest, snapshot.key, snapshot.generation)
+        return manifest
+    }
+
+    private func remember(_ manifest: VolumeManifest, _ key: VolumeKey, _ generation: Int) {
+        contents.withLock { contents in
+            contents.cache.removeAll { $0.key == key }
+            contents.cache.append((key, generation, manifest))
+            var sum = contents.cache.reduce(0) { $0 + $1.manifest.entries.count }
+            while sum > Self.cachedEntryLimit, contents.cache.count > 1 { sum -= contents.cache.removeFirst().manifest.entries.count }
+        }
+    }
+
+    private func load(_ names: [String], _ path: String) throws -> VolumeManifest {
+        var manifest = VolumeManifest()
+        for name in names { manifest = manifest.applying(try delta("\(path)/\(name).manifest")) }
+        return manifest
+    }
+
+    private func delta(_ path: String) throws -> DeltaManifest {
+        try DeltaManifest(decoding: try VolumeFiles.read(path, upTo: VolumeManifest.encodedLimit))
+    }
+
+    /// The answer to a peer that has generation `known` (0 for none); nil where this agent has nothing newer. The snapshot is the
+    /// generation that the answer leads to. Blocks.
+    func changes(of key: VolumeKey, since known: Int) throws -> (ChangesAnswer, VolumeSnapshot)? {
+        guard let snapshot = snapshot(of: key) else { return nil }
+        if known == snapshot.generation { return (.same, snapshot) }
+        guard known < snapshot.generation else { return nil }
+        let journal = contents.withLock { $0.volumes[key]?.state.journal(since: known) }
+        if known > 0, let journal, journal.last?.to == snapshot.generation {
+            let path = directory(of: key)
+            var whole = DeltaManifest()
+            for entry in journal { whole = whole.followed(by: try delta("\(path)/\(entry.file)")) }
+            return (.delta(generation: snapshot.generation, whole), snapshot)
+        }
+        return (.whole(generation: snapshot.generation, try snapshot.manifest()), snapshot)
+    }
+
+    // MARK: Changing
+
+    static let stagingPrefix = "tmp-"
+
+    /// A new empty directory on the volume's file system, for what is not yet published. The caller removes it or publishes it.
+    func makeStaging(of key: VolumeKey) throws -> String {
+        let path = directory(of: key)
+        try VolumeFiles.makeDirectory(path)
+        let staging = "\(path)/\(Self.stagingPrefix)\(UInt64.random(in: .min ... .max))"
+        guard mkdir(staging, 0o700) == 0 else { throw VolumeError.last("making directory", staging) }
+        return staging
+    }
+
+    /// Publishes a directory on top of the stack: it is moved in, and the state that names it is written.
+    ///
+    /// - Parameters:
+    ///   - staged: holds exactly the delta; is gone afterwards.
+    ///   - manifest: of the new generation, where the caller has it.
+    func append(
+        _ staged: String, delta: DeltaManifest, to generation: Int, of key: VolumeKey, upon parent: Int, manifest: VolumeManifest
+    ) throws {
+        try changing.withLock { _ in
+            try appendLocked(staged, delta: delta, to: generation, of: key, upon: parent, manifest: manifest)
+        }
+        remember(manifest, key, generation)
+    }
+
+    private func appendLocked(
+        _ staged: String, delta: DeltaManifest, to generation: Int, of key: VolumeKey, upon parent: Int, manifest: VolumeManifest
+    ) throws {
+        let path = directory(of: key)
+        var state = contents.withLock { $0.volumes[key]?.state } ?? VolumeState(key: key, boot: boot)
+        guard state.generation == parent, generation > parent else {
+            throw VolumeError.conflict("volume \(key.id): generation \(parent) is no longer the newest here")
+        }
+        state.counter += 1
+        let name = "g\(generation)-\(state.counter)"
+        try VolumeFiles.write(delta.encoded(), to: "\(path)/\(name).manifest")
+        try VolumeFiles.rename(staged, "\(path)/\(name)")
+        state.layers.append(
+            VolumeState.Layer(name: name, from: parent, to: generation, entries: delta.puts.count + delta.deletions.count, isDurable: false))
+        if parent > 0 {
+            let file = "\(name).journal"
+            guard link("\(path)/\(name).manifest", "\(path)/\(file)") == 0 else { throw VolumeError.last("linking", "\(path)/\(file)") }
+            state.journal.append(VolumeState.JournalEntry(from: parent, to: generation, file: file))
+        }
+        var forgotten: [String] = []
+        while state.journal.count > Self.journalLimit { forgotten.append(state.journal.removeFirst().file) }
+        state.bytes = manifest.contentBytes
+        state.files = Int64(manifest.entries.count)
+        try write(state)
+        let published = state
+        contents.withLock { contents in
+            contents.volumes[key, default: Volume(state: published)].state = published
+        }
+        for file in forgotten { unlink("\(path)/\(file)") }
+    }
+
+    private func write(_ state: VolumeState) throws {
+        try VolumeFiles.write(try FarmJSON.encode(state), to: "\(directory(of: state.key))/\(Self.stateName)")
+    }
+
+    /// Changes the state of a volume that is there, on disk and in memory.
+    private func change(_ key: VolumeKey, _ body: (inout Volume) throws -> Void) throws {
+        try changing.withLock { _ in
+            guard var volume = contents.withLock({ $0.volumes[key] }) else { return }
+            try body(&volume)
+            try write(volume.state)
+            let changed = volume
+            contents.withLock { $0.volumes[key] = changed }
+        }
+    }
+
+    /// Merges layers where there are too many, writes through to the disk, and removes what nobody needs. Blocks, for long; for the
+    /// background. Other changes of the volume may go on, but no second one of this.
+    func maintain(_ key: VolumeKey) throws {
+        if layerCount(of: key) > Self.layerLimit { try compact(key) }
+        let written = contents.withLock { $0.volumes[key]?.state.layers.filter { !$0.isDurable }.map(\.name) } ?? []
+        if !written.isEmpty {
+            try VolumeFiles.sync(directory(of: key))
+            try change(key) { volume in
+                for index in volume.state.layers.indices where written.contains(volume.state.layers[index].name) {
+                    volume.state.layers[index].isDurable = true
+                }
+            }
+        }
+        try removeTrash(key)
+    }
+
+    /// Merges the deltas into one, or all into a new base when they have become large against it. By hard links.
+    private func compact(_ key: VolumeKey) throws {
+        guard let snapshot = snapshot(of: key), let state = contents.withLock({ $0.volumes[key]?.state }),
+            state.generation == snapshot.generation
+        else { return }
+        let path = directory(of: key)
+        let above = state.layers.dropFirst().reduce(0) { $0 + $1.entries }
+        let first = above * 2 > state.layers[0].entries ? 0 : 1
+        let merged = Array(state.layers[first...])
+        var delta = DeltaManifest()
+        if first == 0 {
+            delta = DeltaManifest(whole: try snapshot.manifest())
+        } else {
+            for layer in merged { delta = delta.followed(by: try self.delta("\(path)/\(layer.name).manifest")) }
+        }
+        let staging = try makeStaging(of: key)
+        do {
+            try DeltaDirectory.merge(merged.map { "\(path)/\($0.name)" }, delta: delta, into: staging)
+            try change(key) { volume in
+                guard volume.state.layers.dropFirst(first).prefix(merged.count).elementsEqual(merged, by: { $0.name == $1.name }) else {
+                    throw VolumeError.conflict("volume \(key.id) has changed while its layers were merged")
+                }
+                volume.state.counter += 1
+                let name = "g\(snapshot.generation)-\(volume.state.counter)"
+                try VolumeFiles.write(delta.encoded(), to: "\(path)/\(name).manifest")
+                try VolumeFiles.rename(staging, "\(path)/\(name)")
+                let layer = VolumeState.Layer(
+                    name: name, from: merged[0].from, to: snapshot.generation, entries: delta.puts.count + delta.deletions.count,
+                    isDurable: false)
+                volume.state.layers.replaceSubrange(first..<first + merged.count, with: [layer])
+                volume.trash += merged.map(\.name)
+            }
+        } catch {
+            try? RemoveTree.remove(staging)
+            throw error
+        }
+    }
+
+    private func removeTrash(_ key: VolumeKey) throws {
+        let path = directory(of: key)
+        let free = contents.withLock { contents in
+            guard var volume = contents.volumes[key] else { return [String]() }
+            let free = volume.trash.filter { contents.pins["\(path)/\($0)"] == nil }
+            volume.trash.removeAll { free.contains($0) }
+            contents.volumes[key] = volume
+            return free
+        }
+        for name in free {
+            try RemoveTree.remove("\(path)/\(name)")
+            unlink("\(path)/\(name).manifest")
+        }
+    }
+
+    /// Forgets a volume and removes it from the disk. Who has pinned a generation keeps reading what is open; the caller sees to it that it
+    /// is not mounted. Blocks.
+    func drop(_ key: VolumeKey) throws {
+        let path = directory(of: key)
+        changing.withLock { _ in
+            contents.withLock { contents in
+                contents.cache.removeAll { $0.key == key }
+                contents.volumes[key] = nil
+            }
+            // The state first: without it, what a crash leaves is no volume.
+            unlink("\(path)/\(Self.stateName)")
+        }
+        try RemoveTree.remove(path)
+    }
 }

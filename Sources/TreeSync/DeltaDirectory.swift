@@ -1,0 +1,67 @@
+import Glibc
+
+/// Work on directories that hold a delta in overlayfs' upper form.
+public enum DeltaDirectory {
+    /// Makes one delta directory of several that stand upon each other, by hard links: no content is copied.
+    ///
+    /// - Parameters:
+    ///   - layers: the lowest first.
+    ///   - delta: what all of them together are.
+    ///   - target: is there and empty, on the same file system.
+    public static func merge(_ layers: [String], delta: DeltaManifest, into target: String) throws {
+        let files = try GenerationFiles(layers: layers)
+        let writer = try TreeWriter(directory: target)
+        for entry in delta.puts {
+            guard entry.file != nil else {
+                try writer.make(entry)
+                continue
+            }
+            guard let (file, _) = try files.open(entry.path) else { throw TreeSyncError.contentGone(path: TreePaths.text(entry.path)) }
+            do {
+                try writer.link(entry, to: file)
+            } catch TreeSyncError.system(_, _, EMLINK) {
+                try writer.copy(entry, from: file)
+            }
+        }
+        try whiteouts(of: delta, writer)
+        try writer.finish()
+    }
+
+    /// Makes a directory that holds `old` hold `new`, which was rebased from it: whiteouts and directories come and go, contents stay.
+    public static func rebase(_ directory: String, from old: DeltaManifest, to new: DeltaManifest) throws {
+        let writer = try TreeWriter(directory: directory)
+        let before = Set(old.puts.lazy.map(\.path))
+        try eachWhiteout(of: old) { try writer.remove($0) }
+        for entry in new.puts {
+            if before.contains(entry.path) {
+                if entry.isDirectory { writer.touch(entry) }
+            } else {
+                try writer.make(entry)
+            }
+        }
+        try whiteouts(of: new, writer)
+        try writer.finish()
+    }
+
+    private static func whiteouts(of delta: DeltaManifest, _ writer: TreeWriter) throws {
+        try eachWhiteout(of: delta) { try writer.whiteout($0) }
+    }
+
+    /// The deletions that need a whiteout: below another one or below a file there is nothing to hide.
+    static func eachWhiteout(of delta: DeltaManifest, _ body: (TreePath) throws -> Void) rethrows {
+        guard !delta.deletions.isEmpty else { return }
+        let directories = Set(delta.puts.lazy.filter(\.isDirectory).map(\.path))
+        for path in delta.deletions {
+            if let parent = TreePaths.parent(of: path), directories.contains(parent) { try body(path) }
+        }
+    }
+}
+
+extension DeltaDirectory {
+    /// Gives a directory itself the metadata of a root entry.
+    public static func setRoot(of directory: String, _ root: TreeEntry) throws {
+        let writer = try TreeWriter(directory: directory)
+        writer.touch(root)
+        try writer.finish()
+    }
+}

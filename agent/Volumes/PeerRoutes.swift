@@ -1,0 +1,28 @@
+import FarmAPI
+
+/// What agents ask of each other; see `docs/formats-volumes.md`.
+enum PeerRoutes {
+    static let layerPrefix = "/peer/v1/layers/"
+    static let changes = "/peer/v1/volumes/changes"
+    static let fetch = "/peer/v1/volumes/fetch"
+    static let grantHeader = "farm-grant"
+    /// The volume and the generation that a fetch is about: ``FetchHead`` as JSON. The body is the stream of wanted files.
+    static let headHeader = "farm-fetch"
+    /// A question is a key and a number.
+    static let questionLimit = 64 << 10
+    /// What an error's text may take.
+    static let errorLimit = 64 << 10
+}
+
+/// The question of ``PeerRoutes/changes``.
+struct ChangesQuestion: Codable, Sendable {
+    var key: VolumeKey
+    /// The asker's generation, 0 for none.
+    var known: Int
+}
+
+/// What a fetch is about.
+struct FetchHead: Codable, Sendable {
+    var key: VolumeKey
+    var generation: Int
+}

@@ -1,0 +1,27 @@
+import FarmAPI
+
+/// How long requests to the coordinator are repeated while it can't be reached: it may be starting again.
+struct RetryPolicy: Sendable {
+    /// Between the first two attempts; doubles up to ``longestPause``.
+    var firstPause = Duration.milliseconds(100)
+    var longestPause = Duration.seconds(5)
+    /// A coordinator that is away for longer has lost the assignment's lease anyway.
+    var patience: Duration? = .seconds(120)
+
+    /// Repeats the body while it throws what may pass. A refusal does not pass, nor does cancellation.
+    func run<T: Sendable>(_ body: @Sendable () async throws -> T) async throws -> T {
+        let start = ContinuousClock.now
+        var pause = firstPause
+        while true {
+            do {
+                return try await body()
+            } catch {
+                try Task.checkCancellation()
+                if let refusal = error as? RequestFailed, refusal.status < 500 { throw error }
+                if let patience, ContinuousClock.now - start > patience { throw error }
+                try await Task.sleep(for: pause)
+                pause = min(pause * 2, longestPause)
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+import FarmAPI
+import Glibc
+
+/// Why a volume can't be used.
+public enum VolumeError: Error, Sendable, CustomStringConvertible {
+    case system(operation: String, path: String, code: Int32)
+    /// A request that names one volume twice.
+    case requestedTwice(VolumeKey)
+    /// A peer that answered with an error.
+    case peerRefused(agent: String, status: Int, message: String)
+    /// Something went on meanwhile that makes this impossible; the caller may try again.
+    case conflict(String)
+    /// Users of the mount did not leave.
+    case busy(path: String)
+
+    static func last(_ operation: String, _ path: String) -> VolumeError { .system(operation: operation, path: path, code: errno) }
+
+    public var description: String {
+        switch self {
+        case .system(let operation, let path, let code): "\(operation) \(path): \(String(cString: strerror(code)))"
+        case .requestedTwice(let key): "the volume \(key.id) is asked for twice by one step"
+        case .peerRefused(let agent, let status, let message): "agent \(agent) answered with status \(status): \(message)"
+        case .conflict(let what): what
+        case .busy(let path): "\(path) is still in use after its last step"
+        }
+    }
+}

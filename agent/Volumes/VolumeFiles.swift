@@ -1,0 +1,88 @@
+import CLinux
+import Glibc
+import TreeSync
+
+/// Small file operations of the store. All block.
+enum VolumeFiles {
+    static func makeDirectory(_ path: String, mode: mode_t = 0o700) throws {
+        guard mkdir(path, mode) == 0 || errno == EEXIST else { throw VolumeError.last("making directory", path) }
+    }
+
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    static func rename(_ from: String, _ to: String) throws {
+        guard Glibc.rename(from, to) == 0 else { throw VolumeError.last("renaming", from) }
+    }
+
+    /// Makes the file be there as a whole or not at all: written aside, then renamed.
+    static func write(_ bytes: [UInt8], to path: String) throws {
+        let aside = path + ".new"
+        let file = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw VolumeError.last("creating", aside) }
+        defer { close(file) }
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            guard count > 0 else { throw VolumeError.last("writing", aside) }
+            rest = rest.dropFirst(count)
+        }
+        try rename(aside, path)
+    }
+
+    static func read(_ path: String, upTo limit: Int) throws -> [UInt8] {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw VolumeError.last("opening", path) }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw VolumeError.last("reading", path) }
+        guard status.st_size <= limit else { throw VolumeError.system(operation: "reading", path: path, code: EFBIG) }
+        let size = Int(status.st_size)
+        var filled = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            while filled < size {
+                let got = Glibc.read(file, buffer.baseAddress.map { $0 + filled }, size - filled)
+                if got <= 0 { break }
+                filled += got
+            }
+            count = filled
+        }
+        guard filled == size else { throw VolumeError.last("reading", path) }
+        return bytes
+    }
+
+    static func names(in directory: String) throws -> [String] {
+        guard let stream = opendir(directory) else { throw VolumeError.last("listing", directory) }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let start = UnsafeRawPointer(entry) + (MemoryLayout<dirent>.offset(of: \dirent.d_name) ?? 0)
+            let name = String(cString: start.assumingMemoryBound(to: CChar.self))
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// Writes the whole file system's dirty data through.
+    static func sync(_ path: String) throws {
+        let directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { throw VolumeError.last("opening", path) }
+        defer { close(directory) }
+        guard clinux_syncfs(directory) == 0 else { throw VolumeError.last("writing through", path) }
+    }
+
+    /// Of the running kernel.
+    static func bootID() -> String {
+        // Where there is none, nothing counts as written by this boot, which is the careful answer.
+        guard let text = try? readProc("/proc/sys/kernel/random/boot_id") else { return "" }
+        return text
+    }
+
+    private static func readProc(_ path: String) throws -> String {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw VolumeError.last("opening", path) }
+        defer { close(file) }
+        var buffer = [UInt8](repeating: 0, count: 64)
+        let count = Glibc.read(file, &buffer, buffer.count)
+        return String(decoding: buffer.prefix(max(0, count)).filter { $0 > 32 }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,125 @@
+import BlockingIO
+import FarmAPI
+import Logging
+import TreeSync
+
+/// Brings newer generations of volumes here from other agents.
+struct VolumeSync: Sendable {
+    let store: VolumeStore
+    let peers: PeerClient
+    let logger: Logger
+
+    /// What bringing came to.
+    struct Outcome: Sendable {
+        var generation: Int
+        var received: Int64 = 0
+        /// What went otherwise than wished, for the log of the step.
+        var notes: [String] = []
+    }
+
+    /// Files whose rsync delta does not give what was announced are asked for once more, as wholes.
+    private static let roundLimit = 2
+    /// A holder that publishes while we ask it is asked again this often.
+    private static let attemptLimit = 3
+
+    /// Brings the volume to generation `head`, or as near as the holders allow. The caller keeps other changes of the volume away.
+    ///
+    /// Throws only ``CancellationError``: what can't be had is told in the notes.
+    func bring(_ key: VolumeKey, to head: Int, from holders: [Holder]) async throws -> Outcome {
+        var outcome = Outcome(generation: store.generation(of: key))
+        if outcome.generation > head {
+            // The history here is not the coordinator's: the volume was removed there meanwhile, or a publication never arrived.
+            try? await BlockingPool.shared.run { [store] in try store.drop(key) }
+            outcome.generation = 0
+        }
+        for holder in holders where outcome.generation < head && (holder.generation ?? head) > outcome.generation {
+            do {
+                outcome.received += try await bring(key, from: holder)
+            } catch {
+                try Task.checkCancellation()
+                logger.warning("volume not brought", metadata: ["volume": "\(key.id)", "agent": "\(holder.agent)", "error": "\(error)"])
+                outcome.notes.append("volume \(key.id): agent \(holder.agent) could not give it: \(error)")
+            }
+            outcome.generation = store.generation(of: key)
+        }
+        if outcome.generation < head {
+            let have = outcome.generation == 0 ? "it starts empty" : "generation \(outcome.generation) is used"
+            outcome.notes.append("volume \(key.id): no agent that can be reached has generation \(head); \(have)")
+        }
+        return outcome
+    }
+
+    private func bring(_ key: VolumeKey, from holder: Holder) async throws -> Int64 {
+        var received: Int64 = 0
+        for attempt in 1... {
+            do {
+                return try await bringOnce(key, from: holder, &received)
+            } catch VolumeError.peerRefused(_, 409, _) where attempt < Self.attemptLimit {
+                continue
+            }
+        }
+        return received
+    }
+
+    private func bringOnce(_ key: VolumeKey, from holder: Holder, _ received: inout Int64) async throws -> Int64 {
+        let snapshot = store.snapshot(of: key)
+        let known = snapshot?.generation ?? 0
+        let (answer, bytes) = try await peers.changes(from: holder, key: key, known: known)
+        received += bytes
+        let store = store
+        let (fetch, staging, change) = try await BlockingPool.shared.run { () -> (DeltaFetch, String, Change) in
+            let local = try snapshot?.manifest() ?? VolumeManifest()
+            let change = try Change(answer, from: local, known: known)
+            let files = try snapshot?.files() ?? GenerationFiles(layers: [])
+            let staging = try store.makeStaging(of: key)
+            return (DeltaFetch(delta: change.delta, local: local, files: files, directory: staging), staging, change)
+        }
+        guard change.generation > known else {
+            try? await BlockingPool.shared.run { try RemoveTree.remove(staging) }
+            return received
+        }
+        do {
+            var round = try await BlockingPool.shared.run { try fetch.prepare() }
+            for _ in 0..<Self.roundLimit where !round.isEmpty {
+                let (again, bytes) = try await peers.fetch(round, of: fetch, from: holder, key: key, generation: change.generation)
+                received += bytes
+                round = again
+            }
+            guard round.isEmpty else { throw VolumeError.conflict("\(round.count) files did not arrive as announced") }
+            try await BlockingPool.shared.run {
+                try fetch.finish()
+                try store.append(
+                    staging, delta: change.delta, to: change.generation, of: key, upon: known, manifest: change.manifest)
+            }
+            return received
+        } catch {
+            try? await BlockingPool.shared.run { try RemoveTree.remove(staging) }
+            throw error
+        }
+    }
+
+    /// What is to be done to get from what is here to what the holder has.
+    private struct Change: Sendable {
+        var generation: Int
+        var delta: DeltaManifest
+        /// Of the new generation.
+        var manifest: VolumeManifest
+
+        init(_ answer: ChangesAnswer, from local: VolumeManifest, known: Int) throws {
+            switch answer {
+            case .same:
+                generation = known
+                delta = DeltaManifest()
+                manifest = local
+            case .delta(let generation, let delta):
+                self.generation = generation
+                self.delta = delta
+                manifest = local.applying(delta)
+            case .whole(let generation, let manifest):
+                self.generation = generation
+                self.manifest = manifest
+                delta = known == 0 ? DeltaManifest(whole: manifest) : local.delta(to: manifest)
+            }
+        }
+    }
+}
