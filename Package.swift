@@ -85,7 +85,7 @@ let tests: [Target] = [
     .testTarget(name: "DockerfileFrontendTests", dependencies: ["DockerfileFrontend"]),
     .testTarget(name: "SchedulingTests", dependencies: ["Scheduling"]),
     .testTarget(name: "FileTreeTests", dependencies: ["FileTree"]),
-    .testTarget(name: "TreeSyncTests", dependencies: ["TreeSync"]),
+    .testTarget(name: "TreeSyncTests", dependencies: ["TreeSync", "CLinux"]),
     .testTarget(name: "OCITests", dependencies: ["OCI", "CLinux"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport", "Certificates"]),
     .testTarget(name: "CertificatesTests", dependencies: ["Certificates"]),
@@ -94,7 +94,7 @@ let tests: [Target] = [
     .testTarget(name: "LayersTests", dependencies: ["Layers"]),
     .testTarget(name: "FileStepsTests", dependencies: ["FileSteps"]),
     .testTarget(name: "SandboxTests", dependencies: ["Sandbox"]),
-    .testTarget(name: "VolumesTests", dependencies: ["Volumes", "Certificates"]),
+    .testTarget(name: "VolumesTests", dependencies: ["Volumes", "Certificates", "CLinux"]),
     .testTarget(name: "FarmAgentTests", dependencies: ["FarmAgent"]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
     .testTarget(

@@ -35,7 +35,9 @@ public enum TreePaths {
             if length == 0 { return "an empty part in '\(text(path))'" }
             if length > nameLimit { return "a name of \(length) bytes" }
             if length == 1, path[start] == UInt8(ascii: ".") { return "a part '.' in '\(text(path))'" }
-            if length == 2, path[start] == UInt8(ascii: "."), path[start + 1] == UInt8(ascii: ".") { return "a part '..' in '\(text(path))'" }
+            if length == 2, path[start] == UInt8(ascii: "."), path[start + 1] == UInt8(ascii: ".") {
+                return "a part '..' in '\(text(path))'"
+            }
             start = index + 1
         }
         return path.contains(0) ? "a NUL in a path" : nil

@@ -67,7 +67,9 @@ struct TreeReader {
         var attributes: [TreeEntry.Attribute] = []
         for name in names where TreeEntry.isKept(attribute: name) {
             var value = [UInt8](repeating: 0, count: TreeEntry.attributeValueLimit)
-            let count = name.withCPath { name in value.withUnsafeMutableBytes { clinux_fgetxattr(file.number, name, $0.baseAddress, $0.count) } }
+            let count = name.withCPath { name in
+                value.withUnsafeMutableBytes { clinux_fgetxattr(file.number, name, $0.baseAddress, $0.count) }
+            }
             guard count >= 0 else { throw TreeSyncError.last("reading an attribute of", path) }
             attributes.append(TreeEntry.Attribute(name: name, value: Array(value.prefix(count))))
         }

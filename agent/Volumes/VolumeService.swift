@@ -117,7 +117,8 @@ public actor VolumeService: VolumeLeasing {
             for use in uses { _ = try? await leave(use, publishing: false) }
             throw error
         }
-        return VolumeLease(lock: lock, paths: paths, bytesReceived: progress.received, notes: progress.notes, uses: uses, isLocked: !granted.isEmpty)
+        return VolumeLease(
+            lock: lock, paths: paths, bytesReceived: progress.received, notes: progress.notes, uses: uses, isLocked: !granted.isEmpty)
     }
 
     private func use(_ request: VolumeRequest, _ granted: VolumesAcquired.Volume?) async throws -> (VolumeUse, String) {

@@ -238,7 +238,8 @@ public final class VolumeStore: Sendable {
         try VolumeFiles.write(delta.encoded(), to: "\(path)/\(name).manifest")
         try VolumeFiles.rename(staged, "\(path)/\(name)")
         state.layers.append(
-            VolumeState.Layer(name: name, from: parent, to: generation, entries: delta.puts.count + delta.deletions.count, isDurable: false))
+            VolumeState.Layer(name: name, from: parent, to: generation, entries: delta.puts.count + delta.deletions.count, isDurable: false)
+        )
         if parent > 0 {
             let file = "\(name).journal"
             guard link("\(path)/\(name).manifest", "\(path)/\(file)") == 0 else { throw VolumeError.last("linking", "\(path)/\(file)") }
