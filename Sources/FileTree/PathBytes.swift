@@ -26,9 +26,10 @@ public func precedes(_ a: [UInt8], _ b: [UInt8]) -> Bool {
     }
 }
 
-/// `directory/name`; `name` alone where the directory is the root, which is the empty path.
+/// `directory/name`; one of them alone where the other is the empty path, which is the root or the directory itself.
 public func joined(_ directory: [UInt8], _ name: [UInt8]) -> [UInt8] {
     guard !directory.isEmpty else { return name }
+    guard !name.isEmpty else { return directory }
     var path = [UInt8]()
     path.reserveCapacity(directory.count + 1 + name.count)
     path.append(contentsOf: directory)

@@ -21,13 +21,20 @@ public struct RootResolver: Sendable {
         }
     }
 
-    /// The directory that counts as the root.
+    /// The directory that counts as the root; of several that count as one, the uppermost.
     public let root: FileDescriptor
+    /// What is not in those before is looked for here.
+    private let lower: [FileDescriptor]
 
-    public init(root: FileDescriptor) { self.root = root }
+    /// - Parameter lower: directories that are seen through `root`, uppermost first, as overlayfs would show them; `root` must have no
+    ///   whiteouts and no opaque directories.
+    public init(root: FileDescriptor, lower: [FileDescriptor] = []) {
+        self.root = root
+        self.lower = lower
+    }
 
     /// Opens the directory that is to count as the root.
-    public init(path: [UInt8]) throws { root = try FileDescriptor(path, flags: O_RDONLY | O_DIRECTORY) }
+    public init(path: [UInt8]) throws { self.init(root: try FileDescriptor(path, flags: O_RDONLY | O_DIRECTORY)) }
 
     /// Follows all links of a path. Components that do not exist are kept as they are, `..` among them taken back textually.
     ///
@@ -81,8 +88,27 @@ public struct RootResolver: Sendable {
 
     /// Opens a path that has no links, relative to the root.
     public func open(_ path: [UInt8], flags: Int32) throws -> FileDescriptor {
-        try FileDescriptor(
-            path, inRoot: root.number, flags: flags | O_NOFOLLOW, resolve: CLINUX_RESOLVE_NO_SYMLINKS)
+        for directory in [root] + lower.dropLast() {
+            do {
+                return try Self.open(path, in: directory, flags: flags)
+            } catch FileTreeError.system(_, _, ENOENT) where !lower.isEmpty {
+                continue
+            }
+        }
+        return try Self.open(path, in: lower.last ?? root, flags: flags)
+    }
+
+    /// Opens a directory of those below the uppermost, to read what it is.
+    public func belowUppermost(_ path: [UInt8]) throws -> FileDescriptor {
+        guard let next = lower.first else { return try open(path, flags: O_RDONLY | O_DIRECTORY) }
+        return try RootResolver(root: next, lower: Array(lower.dropFirst())).open(path, flags: O_RDONLY | O_DIRECTORY)
+    }
+
+    /// What is there under a path that has no links; nil where there is nothing.
+    public func status(_ path: [UInt8]) throws -> FileStatus? { try openIfThere(path)?.status() }
+
+    private static func open(_ path: [UInt8], in directory: FileDescriptor, flags: Int32) throws -> FileDescriptor {
+        try FileDescriptor(path, inRoot: directory.number, flags: flags | O_NOFOLLOW, resolve: CLINUX_RESOLVE_NO_SYMLINKS)
     }
 
     private func openIfThere(_ path: [UInt8]) throws -> FileDescriptor? {

@@ -26,7 +26,7 @@ extension TreeSelector {
     }
 
     /// A selection without the files that `--exclude` names themselves; in directories, patterns are relative to the directory.
-    func kept(_ selection: [SelectedEntry], excludes: IgnorePatterns) -> [SelectedEntry] {
+    public func kept(_ selection: [SelectedEntry], excludes: IgnorePatterns) -> [SelectedEntry] {
         guard !excludes.isEmpty else { return selection }
         return selection.filter { $0.entry.isDirectory || excludes.decision(path: $0.name, isDirectory: false) == .include }
     }

@@ -25,7 +25,8 @@ public final class TreeSelector {
     /// The deepest directory: half of Linux' PATH_MAX. A hostile tree can be deeper, a stack can't.
     static let depthLimit = 2048
 
-    let reader: any TreeReader
+    /// Where the directories come from.
+    public let reader: any TreeReader
     let memo: SelectionMemo
     let rootEntry: TreeEntry
 
