@@ -117,7 +117,6 @@ extension Coordinator {
                 status: status, error: failure,
                 image: image.map { BuildDescription.Image(digest: $0.digest, configDigest: $0.configDigest) }), run)
         builds[run.id] = nil
-        submissions[Self.submission(run.stored.request.requestID, user: run.stored.user)] = nil
         run.end()
     }
 

@@ -62,6 +62,7 @@ extension Coordinator {
         let now = clock.monotonic()
         guard now - lastRetention > settings.retentionInterval else { return }
         lastRetention = now
+        submissions = submissions.filter { builds[$0.value] != nil }
         var limit = clock.now()
         limit.nanoseconds -= Int64(settings.buildRetention * Self.nano)
         outbox.append(.removeBuilds(finishedBefore: limit))

@@ -14,10 +14,16 @@ extension Coordinator {
     public func submit(_ request: SubmitRequest, user: String) async throws -> SubmitResponse {
         try check(request)
         let submission = Self.submission(request.requestID, user: user)
-        if let known = try await knownBuild(submission, request: request, user: user) { return known }
+        let known = try await store.build(requestID: request.requestID, user: user)
         let complete = if let root = request.contextRoot { try await contexts.hasTree(root) } else { true }
-        // Another task may have stored the same request meanwhile.
-        if let known = try await knownBuild(submission, request: request, user: user) { return known }
+        // Last, without an await before the insertion: another task may have stored the same request meanwhile.
+        if let id = submissions[submission] {
+            let isUploaded = builds[id]?.stored.uploaded ?? true
+            // That request's answer may not be durable yet.
+            try await settle()
+            return SubmitResponse(build: id, started: isUploaded)
+        }
+        if let known { return SubmitResponse(build: known.id, started: known.uploaded || known.status.isFinal) }
         let now = clock.now()
         let stored = StoredBuild(
             id: newBuildID(), user: user, request: request, platform: request.options.platform ?? farmPlatform(), uploaded: complete,
@@ -92,16 +98,6 @@ extension Coordinator {
         guard !request.requestID.isEmpty, request.requestID.utf8.count <= Self.maximumProjectName else {
             throw EngineError.invalid("a request's id has 1 to \(Self.maximumProjectName) bytes")
         }
-    }
-
-    private func knownBuild(_ submission: String, request: SubmitRequest, user: String) async throws -> SubmitResponse? {
-        if let id = submissions[submission], let run = builds[id] {
-            // The first request's answer may not be durable yet.
-            try await settle()
-            return SubmitResponse(build: id, started: run.stored.uploaded)
-        }
-        guard let stored = try await store.build(requestID: request.requestID, user: user) else { return nil }
-        return SubmitResponse(build: stored.id, started: stored.uploaded)
     }
 
     // Long enough to be unique in a farm's life, short enough to be typed.

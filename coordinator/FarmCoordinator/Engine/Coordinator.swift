@@ -24,7 +24,7 @@ public actor Coordinator {
 
     /// Open builds by id.
     var builds: [String: BuildRun] = [:]
-    /// Open builds by user and request.
+    /// Builds by user and request: the open ones, and those that ended a short while ago.
     var submissions: [String: String] = [:]
     var agentEntries: [String: AgentEntry] = [:]
     var assignments: [String: AssignmentEntry] = [:]

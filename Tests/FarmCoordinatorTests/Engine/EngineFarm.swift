@@ -1,0 +1,227 @@
+import BuildPlan
+import Digests
+import FarmAPI
+import FoundationEssentials
+import Logging
+import Store
+
+@testable import FarmCoordinator
+
+/// An engine with a real store in a file of its own.
+final class EngineFarm {
+    let path: String
+    let contexts = FakeContexts()
+    let clock = HeldClock()
+    var settings = EngineSettings()
+    private(set) var engine: Coordinator
+    private(set) var store: Store
+    private var task: Task<Void, any Error>
+
+    init(settings: EngineSettings = EngineSettings()) async throws {
+        path = "/tmp/farm-engine-\(UUID().uuidString).sqlite"
+        self.settings = settings
+        (engine, store, task) = try await Self.start(path, contexts, clock, settings)
+    }
+
+    private static func start(
+        _ path: String, _ contexts: FakeContexts, _ clock: HeldClock, _ settings: EngineSettings
+    ) async throws -> (Coordinator, Store, Task<Void, any Error>) {
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let store = try Store(path: path, logger: logger)
+        let engine = try await Coordinator(
+            store: store, contexts: contexts, images: FakeImages(), grants: FakeGrants(), frontend: JSONFrontend(), settings: settings,
+            clock: clock, logger: logger)
+        return (engine, store, Task { try await engine.run() })
+    }
+
+    /// As after SIGKILL: what was in memory only is gone.
+    func restart() async throws {
+        task.cancel()
+        _ = await task.result
+        (engine, store, task) = try await Self.start(path, contexts, clock, settings)
+    }
+
+    func end() async {
+        task.cancel()
+        _ = await task.result
+        try? await store.close()
+        for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+    }
+
+    /// Moves the clock in steps, so that those agents that live are heard of in between.
+    func advance(_ seconds: Double, alive: [FakeAgent]) async throws {
+        var rest = seconds
+        while rest > 0 {
+            clock.advance(min(1, rest))
+            rest -= 1
+            for agent in alive { try await agent.beat() }
+            await engine.tick()
+        }
+    }
+
+    func submit(_ plan: Plan, options: BuildOptions = BuildOptions()) async throws -> String {
+        try await engine.submit(Make.request(plan, options: options), user: "u").build
+    }
+
+    /// All events up to the end.
+    func finish(_ build: String) async throws -> [BuildEvent] {
+        var events: [BuildEvent] = []
+        for try await event in try await engine.events(of: build, after: 0) { events.append(event) }
+        return events
+    }
+
+    func build(_ plan: Plan, options: BuildOptions = BuildOptions()) async throws -> BuildDescription {
+        let id = try await submit(plan, options: options)
+        _ = try await finish(id)
+        return try await engine.describe(id)
+    }
+}
+
+/// An agent that plays its stages as a script says.
+actor FakeAgent {
+    /// What a step does.
+    enum Play: Sendable {
+        case succeed
+        case fail
+        case unable
+        /// It runs until the test lets it go on by ``FakeAgent/letGo()``.
+        case hang
+    }
+
+    nonisolated let name: String
+    private let farm: Coordinator
+    private let contexts: FakeContexts
+    private var epoch = UUID().uuidString
+    private var number = 0
+    private var running: Set<String> = []
+    private var layers: [LayerDescriptor] = []
+    private var script: [String: Play] = [:]
+    private var isHanging = true
+    private var tasks: [Task<Void, any Error>] = []
+    private(set) var ran: [String] = []
+    private(set) var received: [StageAssignment] = []
+    private(set) var commands: [AgentCommand] = []
+    private(set) var cancelled: Set<String> = []
+
+    init(_ name: String, _ farm: Coordinator, _ contexts: FakeContexts) {
+        self.name = name
+        self.farm = farm
+        self.contexts = contexts
+    }
+
+    func play(_ step: String, _ play: Play) { script[step] = play }
+    func letGo() { isHanging = false }
+    func lastLayer() -> Digest { layers.last?.diffID ?? Digest.of("none") }
+
+    func join(slots: Int = 2, to other: Coordinator? = nil, labels: [String: String] = [:]) async throws {
+        let farm = other ?? farm
+        let hello = AgentHello(
+            epoch: epoch, labels: ["os": "linux", "arch": "amd64"].merging(labels) { $1 }, slots: slots, address: "\(name):1",
+            runtime: "crun",
+            version: "1", assignments: Array(running), layers: layers, volumes: [])
+        let session = try await farm.openSession(of: name, hello)
+        tasks.append(
+            Task {
+                for await command in session { self.take(command, farm) }
+            })
+    }
+
+    func beat(_ other: Coordinator? = nil) async throws {
+        try await (other ?? farm).heartbeat(Heartbeat(epoch: epoch, running: Array(running), freeBytes: 0), from: name)
+    }
+
+    /// The process is gone, and its sessions with it.
+    func die() {
+        for task in tasks { task.cancel() }
+        tasks = []
+        running = []
+        epoch = UUID().uuidString
+        number = 0
+    }
+
+    private func take(_ command: AgentCommand, _ farm: Coordinator) {
+        commands.append(command)
+        switch command {
+        case .assign(let assignment):
+            received.append(assignment)
+            running.insert(assignment.id)
+            tasks.append(Task { try await self.perform(assignment, farm) })
+        case .cancel(let id): cancelled.insert(id)
+        default: break
+        }
+    }
+
+    func report(_ assignment: String, _ kind: AgentReport.Kind, to farm: Coordinator) async throws {
+        number += 1
+        let report = AgentReport(
+            number: number, epoch: epoch, assignment: assignment, time: Timestamp(seconds: Int64(5000 + number)), kind: kind)
+        try await farm.report([report], from: name)
+        // A second arrival must do nothing.
+        try await farm.report([report], from: name)
+    }
+
+    private func perform(_ assignment: StageAssignment, _ farm: Coordinator) async throws {
+        var below = assignment.base
+        for (index, step) in assignment.steps.enumerated().dropFirst(assignment.firstStep) {
+            var inputs: [Digest] = []
+            for input in step.operation.inputs {
+                if input.source == .context {
+                    inputs.append(try await contexts.contentDigest(root: Digest.of("root"), path: input.path, wildcards: input.wildcards))
+                } else {
+                    let chain = Chain.id(of: assignment.sources.first { $0.source == input.source }?.layers ?? [])
+                    let digest = Digest.of("\(chain) \(input.path)")
+                    inputs.append(digest)
+                    try await report(
+                        assignment.id,
+                        .selection(chain: chain, SelectionDigest(path: input.path, wildcards: input.wildcards, digest: digest)), to: farm)
+                }
+            }
+            let key = step.key(parent: Chain.id(of: below), platform: assignment.platform, inputs: inputs)
+            if !assignment.noCache {
+                let answer = try await farm.record(RecordQuery(assignment: assignment.id, key: key), from: name)
+                if let layer = answer.layer {
+                    var outcome = StepOutcome(status: .succeeded, cached: true)
+                    outcome.key = key
+                    outcome.layer = layer
+                    outcome.created = answer.created
+                    try await report(assignment.id, .stepFinished(step: index, outcome), to: farm)
+                    below.append(layer)
+                    continue
+                }
+            }
+            try await report(assignment.id, .stepStarted(step: index), to: farm)
+            try await report(assignment.id, .log(step: index, text: "\(step.name) here\n"), to: farm)
+            let play = script[step.name] ?? .succeed
+            if play == .hang {
+                while isHanging, !cancelled.contains(assignment.id) { try await Task.sleep(for: .milliseconds(2)) }
+            }
+            if cancelled.contains(assignment.id) { return try await end(assignment, .cancelled, farm) }
+            ran.append(step.name)
+            switch play {
+            case .fail:
+                var outcome = StepOutcome(status: .failed, cached: false)
+                outcome.exitCode = 7
+                try await report(assignment.id, .stepFinished(step: index, outcome), to: farm)
+                return try await end(
+                    assignment, .failed(BuildFailure(message: "\(step.name) exited with 7", lines: step.lines, exitCode: 7)), farm)
+            case .unable: return try await end(assignment, .unable(reason: "its disk is full"), farm)
+            case .succeed, .hang: break
+            }
+            var outcome = StepOutcome(status: .succeeded, cached: false)
+            outcome.key = key
+            let layer = LayerDescriptor(diffID: Digest.of("layer of \(key)"), size: 100)
+            outcome.layer = layer
+            outcome.created = Timestamp(seconds: Int64(5000 + number))
+            layers.append(layer)
+            below.append(layer)
+            try await report(assignment.id, .stepFinished(step: index, outcome), to: farm)
+        }
+        try await end(assignment, .succeeded, farm)
+    }
+
+    private func end(_ assignment: StageAssignment, _ outcome: StageOutcome, _ farm: Coordinator) async throws {
+        running.remove(assignment.id)
+        try await report(assignment.id, .stageFinished(outcome), to: farm)
+    }
+}
