@@ -17,9 +17,10 @@ extension Dockerfile {
         let order = try graph.order()
         let positions = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($0.element, $0.offset) })
         var built: [StageBuilder] = []
+        let budget = ExpansionBudget()
         for index in order {
             guard let node = graph.nodes[index] else { continue }
-            var builder = try StageBuilder(node, graph: graph, positions: positions, images: images, built: built)
+            var builder = try StageBuilder(node, graph: graph, positions: positions, images: images, built: built, budget: budget)
             try builder.run()
             built.append(builder)
         }

@@ -4,10 +4,10 @@ import BuildPlan
 public struct Dockerfile: Hashable, Sendable {
     /// Longer files are refused; real ones have some kilobytes.
     public static let maximumBytes = 4 << 20
-    /// More are refused: the time and memory that a plan takes grow with instructions × variables.
-    public static let maximumInstructions = 10_000
-    /// More are refused: a plan's order is found by comparing all stages with each other.
-    public static let maximumStages = 1_000
+    /// More are refused, in the file and in a plan with its ONBUILD triggers: time and memory grow with instructions × variables.
+    public static let maximumInstructions = 5_000
+    /// More are refused: a plan's order is found by comparing all stages with each other, and each carries its base's history.
+    public static let maximumStages = 500
 
     /// For messages.
     public let name: String

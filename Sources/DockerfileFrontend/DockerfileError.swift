@@ -36,7 +36,7 @@ enum Nearest {
     /// More changes than this make another word.
     private static let maximumDistance = 2
 
-    /// The known word with the fewest letters to insert, delete or replace; nil when none is near.
+    /// The known word with the fewest letters to insert, delete, replace or exchange; nil when none is near.
     static func word(to word: String, among known: [String]) -> String? {
         let typed = Array(word.lowercased().utf8)
         guard !typed.isEmpty, typed.count <= maximumLength else { return nil }
@@ -45,16 +45,18 @@ enum Nearest {
         return distance <= min(maximumDistance, max(1, typed.count / 2)) ? best : nil
     }
 
+    // Two neighbours exchanged count as one change: that is the commonest mistake.
     private static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
+        var before = [Int](repeating: 0, count: b.count + 1)
         var row = Array(0...b.count)
-        for (i, x) in a.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for (j, y) in b.enumerated() {
-                let replaced = diagonal + (x == y ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = min(replaced, row[j] + 1, row[j + 1] + 1)
+        for i in a.indices {
+            var next = [i + 1]
+            for j in b.indices {
+                var best = min(row[j] + (a[i] == b[j] ? 0 : 1), row[j + 1] + 1, next[j] + 1)
+                if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] { best = min(best, before[j - 1] + 1) }
+                next.append(best)
             }
+            (before, row) = (row, next)
         }
         return row[b.count]
     }

@@ -21,7 +21,7 @@ struct Flags {
             let (name, value) =
                 word.dropFirst(2).description.cut(at: "=").map { ($0.before, Optional($0.after)) } ?? (String(word.dropFirst(2)), nil)
             guard let kind = known[name] else {
-                throw Complaint("\(line.keyword): unknown flag --\(name)", name, among: known.keys.sorted())
+                throw Complaint("\(line.keyword): unknown flag --\(name)", "--\(name)", among: known.keys.sorted().map { "--\($0)" })
             }
             switch kind {
             case .refused:

@@ -7,6 +7,9 @@ struct InstructionParser {
         "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
     ]
 
+    /// Of one RUN.
+    static let maximumMounts = 200
+
     private static let flags: [String: [String: Flags.Kind]] = [
         "FROM": ["platform": .value],
         "RUN": ["mount": .list, "network": .value, "security": .value, "device": .refused],
@@ -132,6 +135,9 @@ struct InstructionParser {
             throw Complaint("RUN --security=\(text): expected sandbox", text, among: ["sandbox"])
         }
         var mounts: [MountOption] = []
+        if let options = flags?.list("mount"), options.count > Self.maximumMounts {
+            throw Complaint("RUN has \(options.count) mounts: expected at most \(Self.maximumMounts)")
+        }
         for text in flags?.list("mount") ?? [] { mounts.append(try MountOption(text)) }
         return RunInstruction(command: command, mounts: mounts, network: network, heredocs: line.heredocs)
     }
@@ -215,6 +221,9 @@ struct InstructionParser {
             } else {
                 sources.append(.path(word))
             }
+        }
+        if let left = heredocs.first {
+            throw Complaint("\(line.keyword): heredoc '\(left.name)' is no source: expected a name without blanks")
         }
         if let from = flags?["from"], from.utf8.contains(UInt8(ascii: "$")) {
             throw Complaint("\(line.keyword) --from=\(from): variables are not expanded there; name a stage: FROM \(from) AS name")

@@ -46,8 +46,7 @@ extension StageBuilder {
     }
 
     private func content(of heredoc: Heredoc) throws(Complaint) -> String {
-        guard heredoc.expands else { return heredoc.content }
-        return try Expansion(escape: UInt8(ascii: "\\"), ignoresQuotes: true) { value(of: $0) }.word(heredoc.content)
+        heredoc.expands ? try expandHeredoc(heredoc.content) : heredoc.content
     }
 
     private func owner(_ text: String?, _ keyword: String) throws(Complaint) -> String? {

@@ -17,10 +17,10 @@ extension StageBuilder {
             case .default, nil: graph.options.network
             }
         var operation = RunOperation(
-            arguments: arguments, environment: runEnvironment(), workingDirectory: workingDirectory, user: config.user, network: network,
+            arguments: arguments, environment: scope.forCommands(), workingDirectory: workingDirectory, user: config.user, network: network,
             mounts: try mounts(run.mounts), files: files)
         addProxies(to: &operation)
-        let used = effectiveArguments.map { "\($0.name)=\($0.value)" }
+        let used = scope.visibleArguments.map { "\($0.name)=\($0.value)" }
         let prefix = used.isEmpty ? "" : "|\(used.count) \(used.joined(separator: " ")) "
         add(.run(operation), text: instruction.text, history: "RUN \(prefix)\(arguments.joined(separator: " "))", instruction)
     }
@@ -56,7 +56,7 @@ extension StageBuilder {
 
     private func addProxies(to operation: inout RunOperation) {
         for name in FrontendOptions.proxyNames {
-            guard let proxy = graph.options.buildArguments[name], value(of: name) == nil else { continue }
+            guard let proxy = graph.options.buildArguments[name], scope[name] == nil else { continue }
             operation.environment.append("\(name)=\(proxy)")
             operation.unkeyedNames.append(name)
         }

@@ -4,8 +4,7 @@ import BuildPlan
 struct StageBuilder {
     private(set) var config: ImageConfig
     private(set) var history: [HistoryEntry]
-    /// ARGs in force, in the order of declaration, each name once.
-    private(set) var arguments: [Pair]
+    var scope: Scope
     private(set) var operations: [(operation: Operation, text: String, lines: ClosedRange<Int>)] = []
 
     let graph: StageGraph
@@ -15,12 +14,11 @@ struct StageBuilder {
     private let images: [String: BaseImage]
     /// ENTRYPOINT takes away an inherited CMD, but not one of this stage.
     private var hasCommand = false
-    // What RUN gets, until ENV or ARG change it: the steps share one copy.
-    private var environment: [String]?
-    /// ENV by name: it wins over ARG.
-    private var variables: [String: String] = [:]
+    private let budget: ExpansionBudget
 
     static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    /// Arguments of one EXPOSE: each may be a range of all ports.
+    static let maximumPorts = 200
     static let defaultShell = ["/bin/sh", "-c"]
     /// Where a script of a RUN heredoc is mounted, by its name, read-only and executable.
     static let scriptFolder = "/dev/pipes"
@@ -29,13 +27,15 @@ struct StageBuilder {
     ///   - positions: from a stage's number in the file to its number in the plan.
     ///   - built: the stages of the plan so far.
     init(
-        _ node: StageGraph.Node, graph: StageGraph, positions: [Int: Int], images: [String: BaseImage], built: [StageBuilder]
+        _ node: StageGraph.Node, graph: StageGraph, positions: [Int: Int], images: [String: BaseImage], built: [StageBuilder],
+        budget: ExpansionBudget
     ) throws(DockerfileError) {
         self.node = node
         self.graph = graph
         self.positions = positions
         self.images = images
-        arguments = []
+        self.budget = budget
+        var arguments: [Pair] = []
         history = []
         config = ImageConfig()
         switch node.base {
@@ -45,7 +45,7 @@ struct StageBuilder {
             base = .stage(position)
             config = built[position].config
             history = built[position].history
-            arguments = built[position].arguments
+            arguments = built[position].scope.arguments
         case .image(let name):
             guard let image = images[name] else {
                 throw DockerfileError(
@@ -58,9 +58,7 @@ struct StageBuilder {
         // They run now and are not handed on.
         config.onBuild = []
         if config.environment("PATH") == nil { config.setEnvironment("PATH", Self.defaultPath) }
-        for entry in config.env {
-            if let (name, value) = entry.cut(at: "=") { variables[name] = value }
-        }
+        scope = Scope(environment: config.env, arguments: arguments)
     }
 
     /// Carries out every instruction.
@@ -73,6 +71,7 @@ struct StageBuilder {
                 throw DockerfileError(file: graph.file.name, message: error.message, lines: instruction.lines)
             }
         }
+        config.env = scope.environment
     }
 
     /// The result.
@@ -98,7 +97,7 @@ struct StageBuilder {
         case .arg(let definitions): try apply(definitions)
         case .env(let pairs, _):
             let pairs = try expand(pairs)
-            for pair in pairs { set(pair) }
+            for pair in pairs { scope.setEnvironment(pair) }
             record("ENV " + pairs.map { "\($0.name)=\($0.value)" }.joined(separator: " "))
         case .label(let pairs):
             let pairs = try expand(pairs)
@@ -146,16 +145,24 @@ struct StageBuilder {
 
     // MARK: Variables
 
-    /// A variable's value: ENV, else ARG.
-    func value(of name: String) -> String? { variables[name] ?? arguments.first { $0.name == name }?.value }
-
     /// Expands variables, quotes and escapes.
     func expand(_ text: String) throws(Complaint) -> String {
-        try Expansion(escape: graph.file.escape) { value(of: $0) }.word(text)
+        let result = try Expansion(escape: graph.file.escape) { scope[$0] }.word(text)
+        try budget.spend(result)
+        return result
+    }
+
+    /// Expands variables in a heredoc, where quotes are ordinary and the escape character is always a backslash.
+    func expandHeredoc(_ text: String) throws(Complaint) -> String {
+        let result = try Expansion(escape: UInt8(ascii: "\\"), ignoresQuotes: true) { scope[$0] }.word(text)
+        try budget.spend(result)
+        return result
     }
 
     private func expandToWords(_ text: String) throws(Complaint) -> [String] {
-        try Expansion(escape: graph.file.escape) { value(of: $0) }.words(text)
+        let result = try Expansion(escape: graph.file.escape) { scope[$0] }.words(text)
+        for word in result { try budget.spend(word) }
+        return result
     }
 
     // All of a line's values see the variables as they were before it.
@@ -167,12 +174,6 @@ struct StageBuilder {
             result.append(Pair(name: name, value: try expand(pair.value)))
         }
         return result
-    }
-
-    private mutating func set(_ pair: Pair) {
-        config.setEnvironment(pair.name, pair.value)
-        variables[pair.name] = pair.value
-        environment = nil
     }
 
     private mutating func apply(_ definitions: [Definition]) throws(Complaint) {
@@ -187,24 +188,9 @@ struct StageBuilder {
             shown.append(value.map { "\(name)=\($0)" } ?? name)
             if let value { values.append(Pair(name: name, value: value)) }
         }
-        for pair in values {
-            arguments.removeAll { $0.name == pair.name }
-            arguments.append(pair)
-        }
-        environment = nil
+        for pair in values { scope.setArgument(pair) }
         record("ARG " + shown.joined(separator: " "))
     }
-
-    /// What RUN gets: ENV in order, then the ARGs that no ENV hides.
-    mutating func runEnvironment() -> [String] {
-        if let environment { return environment }
-        let result = config.env + effectiveArguments.map { "\($0.name)=\($0.value)" }
-        environment = result
-        return result
-    }
-
-    /// ARGs that no ENV hides.
-    var effectiveArguments: [Pair] { arguments.filter { variables[$0.name] == nil } }
 
     // MARK: Results
 
@@ -259,6 +245,9 @@ struct StageBuilder {
     private mutating func applyExpose(_ text: String) throws(Complaint) {
         var ports = Set(config.exposedPorts)
         let words = try expandToWords(text)
+        guard words.count <= Self.maximumPorts else {
+            throw Complaint("EXPOSE has \(words.count) arguments: expected at most \(Self.maximumPorts)")
+        }
         guard !words.isEmpty else { throw Complaint("EXPOSE \(text): no port is left after expansion") }
         for word in words { ports.formUnion(try PortRange.ports(word)) }
         config.exposedPorts = ports.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }

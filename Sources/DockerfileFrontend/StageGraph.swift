@@ -27,11 +27,17 @@ struct StageGraph {
         indexesByName = Dictionary(grouping: file.stages.filter { $0.givenName != nil }) { $0.name }.mapValues { $0.map(\.index) }
         target = try Self.target(options.target, file, indexesByName)
         globals = try Self.globals(file, options)
+        var count = 0
         var waiting = [target]
         while let index = waiting.popLast() {
             guard nodes[index] == nil else { continue }
             let node = try node(file.stages[index], images)
             nodes[index] = node
+            count += node.instructions.count
+            guard count <= Dockerfile.maximumInstructions else {
+                let message = "the plan has more than \(Dockerfile.maximumInstructions) instructions with ONBUILD triggers"
+                throw DockerfileError(file: file.name, message: message, lines: node.definition.from.lines)
+            }
             waiting += node.dependencies
         }
     }
