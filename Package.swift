@@ -87,7 +87,7 @@ let tests: [Target] = [
     .testTarget(name: "FileTreeTests", dependencies: ["FileTree"]),
     .testTarget(name: "TreeSyncTests", dependencies: ["TreeSync", "CLinux"]),
     .testTarget(name: "OCITests", dependencies: ["OCI", "CLinux"]),
-    .testTarget(name: "TransportTests", dependencies: ["Transport", "Certificates"]),
+    .testTarget(name: "TransportTests", dependencies: ["Transport", "Certificates", nioPosix]),
     .testTarget(name: "CertificatesTests", dependencies: ["Certificates"]),
     .testTarget(name: "FarmAPITests", dependencies: ["FarmAPI"]),
     .testTarget(name: "ClientTests", dependencies: ["Client", "BuildPlan", "FarmAPI"]),

@@ -58,6 +58,7 @@ extension HTTP2Handler {
         let stream = Stream(inbound: inbound)
         streams[id] = stream
         stream.exchange = exchange
+        exchange.attach(link, id)
         switch request.body {
         case .none: break
         case .bytes(let bytes): stream.outbound = OutboundPipe(whole: bytes)
@@ -76,7 +77,6 @@ extension HTTP2Handler {
                 }
             }
         }
-        exchange.attach(link, id)
         schedulePump()
         return true
     }

@@ -15,6 +15,7 @@ public struct ClientConfiguration: Sendable {
     /// Silence after which the connection is probed; it counts as lost after two unanswered probes.
     public var pingInterval: Duration = .seconds(10)
 
+    /// Has the default timeouts.
     public init(host: String, port: Int, identity: TLSIdentity) {
         self.host = host
         self.port = port

@@ -17,6 +17,7 @@ public struct ServerConfiguration: Sendable {
     /// How long a peer may take for the handshake.
     public var handshakeTimeout: Duration = .seconds(10)
 
+    /// Has the default timeouts.
     public init(host: String, port: Int, identity: TLSIdentity, requiresCertificate: Bool) {
         self.host = host
         self.port = port
@@ -104,7 +105,8 @@ public final class HTTPServer: Sendable {
                     let side = ServerSide(service: service, peer: established.peer, remoteAddress: remoteAddress)
                     try channel.pipeline.syncOperations.addHandler(HTTP2Handler(side: .server(side), pingInterval: pingInterval))
                 } else {
-                    channel.close(promise: nil)
+                    try channel.pipeline.syncOperations.addHandler(
+                        HTTP1Handler(service: service, peer: established.peer, remoteAddress: remoteAddress))
                 }
             } catch {
                 channel.close(promise: nil)

@@ -2,8 +2,10 @@ import NIOCore
 
 /// A body as it arrives: bytes in order, once, by one reader. The peer is held back while nobody reads.
 public struct InboundBody: AsyncSequence, Sendable {
+    /// A part of the body.
     public typealias Element = ByteBuffer
 
+    /// Reads the parts; all iterators of one body share its position.
     public struct AsyncIterator: AsyncIteratorProtocol {
         let read: @Sendable () async throws -> ByteBuffer?
         /// The next bytes, nil at the end; throws when the stream was reset, the connection lost or the deadline passed.
@@ -15,6 +17,7 @@ public struct InboundBody: AsyncSequence, Sendable {
     /// - Parameter read: gives the next bytes at each call, nil at the end.
     public init(_ read: @escaping @Sendable () async throws -> ByteBuffer?) { self.read = read }
 
+    /// Begins, or goes on, to read.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(read: read) }
 
     /// The whole body; throws ``TransportError/bodyTooLarge(limit:)`` beyond `limit` bytes.
@@ -36,9 +39,13 @@ public enum TransportError: Error, Sendable, Equatable {
     case bindFailed(address: String, reason: String)
     /// The TLS handshake was refused, by us or by the peer; the reason names the certificate's fault.
     case handshakeFailed(address: String, reason: String)
+    /// The connection broke off, or the peer no longer answers.
     case connectionLost
+    /// The peer gave the exchange up; the codes are HTTP/2's (RFC 9113, 7).
     case streamReset(code: UInt32)
+    /// The response's head did not come in time.
     case deadlineExceeded
+    /// A body is larger than its reader takes.
     case bodyTooLarge(limit: Int)
     /// A streamed body was longer or shorter than its announced length.
     case wrongBodyLength
@@ -46,5 +53,6 @@ public enum TransportError: Error, Sendable, Equatable {
     case invalidHeader(name: String)
     /// A file of the identity can't be used.
     case badIdentity(file: String, reason: String)
+    /// The client, or this body, is closed on our side.
     case closed
 }

@@ -32,4 +32,12 @@ enum TransportLimits {
     static let unansweredPings = 2
     /// Certificates' names longer than this are refused; X.520 allows 64 characters.
     static let certificateNameLength = 256
+    /// The first line of an HTTP/1.1 request.
+    static let requestLineLength = 16 << 10
+    /// A chunk's line: a size of 16 digits and what extensions a tool may add; those are ignored.
+    static let chunkLineLength = 256
+    /// Bytes of a request that an HTTP/1.1 connection holds for a slow reader before it stops reading.
+    static let http1Held = 1 << 20
+    /// How long an HTTP/1.1 connection may take for its next head, from accept or from the last response.
+    static let http1HeadTimeout: Duration = .seconds(60)
 }

@@ -1,6 +1,7 @@
 import Certificates
 import Glibc
 import NIOCore
+import Synchronization
 import Transport
 
 /// An authority with certificates in a directory of their own, removed at the end.
@@ -68,15 +69,78 @@ final class Farm: Sendable {
     }
 }
 
+extension Farm {
+    /// A server and a client of it for the time of `body`.
+    func serving(
+        _ handler: @escaping @Sendable (ServerRequest) async -> ServerResponse, with body: (HTTPClient, Int) async throws -> Void
+    ) async throws {
+        let (server, port) = try await server(handler: handler)
+        let client = try client(port)
+        do {
+            try await body(client, port)
+        } catch {
+            await client.close()
+            await server.shutdown(grace: .zero)
+            throw error
+        }
+        await client.close()
+        await server.shutdown(grace: .seconds(10))
+    }
+}
+
+/// Answers with the request's body, as it comes.
+@Sendable func echo(_ request: ServerRequest) async -> ServerResponse {
+    ServerResponse(
+        status: 200, body: .stream(length: nil) { writer in for try await part in request.body { try await writer.write(part) } })
+}
+
+extension BodyWriter {
+    func write(inParts bytes: ByteBuffer) async throws {
+        var rest = bytes
+        while let part = rest.readSlice(length: min(100_000, rest.readableBytes)), part.readableBytes > 0 { try await write(part) }
+    }
+}
+
+/// What happened, in order; tests wait for it.
+final class Seen: Sendable {
+    private let events = Mutex<[String]>([])
+
+    var values: [String] { events.withLock { $0 } }
+
+    func add(_ event: String) { events.withLock { $0.append(event) } }
+
+    /// Returns when it has happened, also when this task is cancelled; the suite's time limit ends what never happens.
+    func wait(for event: String) async {
+        while !values.contains(event) {
+            if (try? await Task.sleep(for: .milliseconds(2))) == nil { await Task.yield() }
+        }
+    }
+}
+
+func readText(_ path: String) -> String {
+    guard let file = fopen(path, "r") else { return "" }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 1 << 16)
+    while case let count = fread(&part, 1, part.count, file), count > 0 { bytes += part[..<count] }
+    return String(decoding: bytes, as: UTF8.self)
+}
+
+func writeText(_ text: String, to path: String) {
+    guard let file = fopen(path, "w") else { return }
+    defer { fclose(file) }
+    fputs(text, file)
+}
+
 /// Bytes that differ at every place, to notice what is lost, doubled or out of order.
 func pattern(_ count: Int) -> ByteBuffer {
-    var bytes = ByteBuffer()
-    bytes.reserveCapacity(count)
-    var value: UInt64 = 0x9E37_79B9_7F4A_7C15
-    while bytes.readableBytes < count {
-        value = value &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        bytes.writeInteger(value)
+    var value: UInt32 = 0x9E37_79B9
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { bytes, initialized in
+        for index in 0..<count {
+            value = value &* 1_664_525 &+ 1_013_904_223
+            bytes[index] = UInt8(truncatingIfNeeded: value >> 24)
+        }
+        initialized = count
     }
-    bytes.moveWriterIndex(to: count)
-    return bytes
+    return ByteBuffer(bytes: bytes)
 }
