@@ -33,8 +33,10 @@ public actor PeerClient {
     }
 
     /// What has changed in a volume since a generation (0 for none), and the bytes that the answer took.
-    func changes(from holder: Holder, key: VolumeKey, known: Int) async throws -> (answer: ChangesAnswer, received: Int64) {
-        let question = try FarmJSON.encode(ChangesQuestion(key: key, known: known))
+    func changes(
+        from holder: Holder, key: VolumeKey, known: Int, wanted: Int
+    ) async throws -> (answer: ChangesAnswer, received: Int64) {
+        let question = try FarmJSON.encode(ChangesQuestion(key: key, known: known, wanted: wanted))
         let response = try await send(
             ClientRequest(method: "POST", target: PeerRoutes.changes, body: .bytes(ByteBuffer(bytes: question))), to: holder)
         let pipe = BytePipe()

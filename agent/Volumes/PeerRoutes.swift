@@ -19,6 +19,8 @@ struct ChangesQuestion: Codable, Sendable {
     var key: VolumeKey
     /// The asker's generation, 0 for none.
     var known: Int
+    /// The generation that the coordinator says is here.
+    var wanted: Int
 }
 
 /// What a fetch is about.

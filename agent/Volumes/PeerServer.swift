@@ -99,8 +99,15 @@ public final class PeerServer: Sendable {
             })
     }
 
+    /// The coordinator knows of a generation a moment before its maker has moved it into place.
+    private static let publicationAttempts = 100
+    private static let publicationPause = Duration.milliseconds(20)
+
     private func changes(_ question: ChangesQuestion) async throws -> ServerResponse {
         let store = store
+        for _ in 0..<Self.publicationAttempts where store.generation(of: question.key) < question.wanted {
+            try await Task.sleep(for: Self.publicationPause)
+        }
         let found = try await PipeBridge.servingPool.run { try store.changes(of: question.key, since: question.known) }
         guard let (answer, snapshot) = found else {
             throw Refusal(status: 404, message: "this agent has nothing newer of that volume")

@@ -75,9 +75,7 @@ struct VolumePublisher: Sendable {
                 key: key, digest: digest, parent: made.parent, bytes: manifest.contentBytes, files: Int64(manifest.entries.count))
             switch try await retry.run({ try await coordinator.publish(request) }) {
             case .accepted(let generation):
-                try await BlockingPool.shared.run { [store = sync.store] in
-                    try store.append(mount.upper, delta: made.delta, to: generation, of: key, upon: made.parent, manifest: manifest)
-                }
+                try await append(mount, made, to: generation, of: key, manifest)
                 return .published(generation: generation)
             case .gone: return .gone
             case .behind(let head, let holders):
@@ -96,6 +94,23 @@ struct VolumePublisher: Sendable {
             }
         }
         throw VolumeError.conflict("volume \(key.id): others published \(Self.rebaseLimit) times in a row meanwhile")
+    }
+
+    private func append(
+        _ mount: OverlayMount, _ made: Candidate, to generation: Int, of key: VolumeKey, _ manifest: VolumeManifest
+    ) async throws {
+        do {
+            try await BlockingPool.shared.run { [store = sync.store] in
+                try store.append(mount.upper, delta: made.delta, to: generation, of: key, upon: made.parent, manifest: manifest)
+            }
+        } catch {
+            // The coordinator takes this agent for a holder, which it is not.
+            var change = HoldingsChange()
+            let held = sync.store.generation(of: key)
+            if held > 0 { change.volumes = [HeldVolume(key: key, generation: held)] } else { change.removedVolumes = [key] }
+            try? await coordinator.changeHoldings(change)
+            throw error
+        }
     }
 
     /// Names the generation: two agents that made the same of the same are one publication.

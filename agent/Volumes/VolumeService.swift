@@ -114,7 +114,8 @@ public actor VolumeService: VolumeLeasing {
                 paths.append(path)
             }
         } catch {
-            for use in uses { _ = try? await leave(use, publishing: false) }
+            // Published all the same: another step may have written to the same mount.
+            for use in uses { await leaveQuietly(use) }
             throw error
         }
         return VolumeLease(
@@ -176,7 +177,7 @@ public actor VolumeService: VolumeLeasing {
         var failure: (any Error)?
         for use in lease.uses {
             do {
-                try await leave(use, publishing: true)
+                try await leave(use)
             } catch {
                 failure = failure ?? error
             }
@@ -196,7 +197,7 @@ public actor VolumeService: VolumeLeasing {
         }
     }
 
-    private func leave(_ use: VolumeUse, publishing: Bool) async throws {
+    private func leave(_ use: VolumeUse) async throws {
         switch use {
         case .scratch(let mount, _):
             try await BlockingPool.shared.run {
@@ -204,11 +205,19 @@ public actor VolumeService: VolumeLeasing {
                 try RemoveTree.remove(mount.directory)
             }
         case .shared(let key):
-            try await locked(key) { try await leaveShared(key, publishing: publishing) }
+            try await locked(key) { try await leaveShared(key) }
         }
     }
 
-    private func leaveShared(_ key: VolumeKey, publishing: Bool) async throws {
+    private func leaveQuietly(_ use: VolumeUse) async {
+        do {
+            try await leave(use)
+        } catch {
+            logger.warning("volume not left in order", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func leaveShared(_ key: VolumeKey) async throws {
         guard var use = mounted[key] else { return }
         use.users -= 1
         guard use.users == 0 else {
@@ -216,8 +225,8 @@ public actor VolumeService: VolumeLeasing {
             return
         }
         mounted[key] = nil
-        if doomed.contains(key) || !publishing {
-            try await leave(.scratch(use.mount, use.base), publishing: false)
+        if doomed.contains(key) {
+            try await leave(.scratch(use.mount, use.base))
         } else if case .gone = try await publisher.publish(use.mount, of: key, upon: use.base) {
             doomed.insert(key)
         }

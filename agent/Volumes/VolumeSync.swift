@@ -34,7 +34,7 @@ struct VolumeSync: Sendable {
         }
         for holder in holders where outcome.generation < head && (holder.generation ?? head) > outcome.generation {
             do {
-                outcome.received += try await bring(key, from: holder)
+                outcome.received += try await bring(key, to: holder.generation ?? head, from: holder)
             } catch {
                 try Task.checkCancellation()
                 logger.warning("volume not brought", metadata: ["volume": "\(key.id)", "agent": "\(holder.agent)", "error": "\(error)"])
@@ -49,11 +49,11 @@ struct VolumeSync: Sendable {
         return outcome
     }
 
-    private func bring(_ key: VolumeKey, from holder: Holder) async throws -> Int64 {
+    private func bring(_ key: VolumeKey, to wanted: Int, from holder: Holder) async throws -> Int64 {
         var received: Int64 = 0
         for attempt in 1... {
             do {
-                return try await bringOnce(key, from: holder, &received)
+                return try await bringOnce(key, to: wanted, from: holder, &received)
             } catch VolumeError.peerRefused(_, 409, _) where attempt < Self.attemptLimit {
                 continue
             }
@@ -61,10 +61,10 @@ struct VolumeSync: Sendable {
         return received
     }
 
-    private func bringOnce(_ key: VolumeKey, from holder: Holder, _ received: inout Int64) async throws -> Int64 {
+    private func bringOnce(_ key: VolumeKey, to wanted: Int, from holder: Holder, _ received: inout Int64) async throws -> Int64 {
         let snapshot = store.snapshot(of: key)
         let known = snapshot?.generation ?? 0
-        let (answer, bytes) = try await peers.changes(from: holder, key: key, known: known)
+        let (answer, bytes) = try await peers.changes(from: holder, key: key, known: known, wanted: wanted)
         received += bytes
         let store = store
         let (fetch, staging, change) = try await BlockingPool.shared.run { () -> (DeltaFetch, String, Change) in

@@ -1,0 +1,132 @@
+import Digests
+import FarmAPI
+import Glibc
+import Testing
+import TreeSync
+
+@testable import Volumes
+
+@Suite(.enabled(if: geteuid() == 0, "needs root"), .timeLimit(.minutes(1)))
+struct VolumeStoreTests {
+    let key = VolumeKey.test()
+
+    private func withStore(_ body: (String) throws -> Void) throws {
+        let directory = "/tmp/farm-store-\(getpid())-\(UInt64.random(in: .min ... .max))"
+        mkdir(directory, 0o700)
+        defer { try? RemoveTree.remove(directory) }
+        try body(directory)
+    }
+
+    /// Publishes a generation that holds one more file.
+    private func publish(_ store: VolumeStore, _ generation: Int) throws {
+        let staging = try store.makeStaging(of: key)
+        try shell("echo \(generation) > f\(generation)", in: staging)
+        let lower = try store.snapshot(of: key)?.manifest() ?? VolumeManifest()
+        var index = try UpperIndex(directory: staging, lower: lower, generation: generation - 1)
+        let delta = try index.index()
+        try store.append(staging, delta: delta, to: generation, of: key, upon: generation - 1, manifest: lower.applying(delta))
+    }
+
+    @Test func `what a crash leaves is removed, and the last published generation is whole`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            for generation in 1...3 { try publish(store, generation) }
+            let path = store.directory(of: key)
+            let staging = try store.makeStaging(of: key)
+            try shell("mkdir -p upper/x work merged; echo > upper/x/y", in: staging)
+            // A layer that was moved in but not named by the state yet.
+            try shell("cp -r g3-3 g4-4; cp g3-3.manifest g4-4.manifest; echo half > state.new; mkdir ../junk", in: path)
+            let again = try VolumeStore(directory: directory)
+            #expect(again.held() == [HeldVolume(key: key, generation: 3)])
+            #expect(
+                try VolumeFiles.names(in: path) == [
+                    "g1-1", "g1-1.manifest", "g2-2", "g2-2.journal", "g2-2.manifest", "g3-3", "g3-3.journal", "g3-3.manifest", "state",
+                ])
+            #expect(try VolumeFiles.names(in: directory).count == 2)
+            let manifest = try #require(try again.snapshot(of: key)?.manifest())
+            #expect(manifest.entries.map { String(decoding: $0.path, as: UTF8.self) } == ["", "f1", "f2", "f3"])
+        }
+    }
+
+    @Test func `after a power loss only what was written through counts`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            try publish(store, 1)
+            try publish(store, 2)
+            try store.maintain(key)
+            try publish(store, 3)
+            try shell("sed -i 's/\"boot\":\"[^\"]*\"/\"boot\":\"another\"/' state", in: store.directory(of: key))
+            let again = try VolumeStore(directory: directory)
+            #expect(again.generation(of: key) == 2)
+            #expect(again.size(of: key).files == 3)
+            try publish(again, 3)
+            #expect(again.generation(of: key) == 3)
+        }
+    }
+
+    @Test func `a damaged state is no volume`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            try publish(store, 1)
+            try shell(": > state", in: store.directory(of: key))
+            let again = try VolumeStore(directory: directory)
+            #expect(again.held().isEmpty)
+            #expect(access(store.directory(of: key), F_OK) != 0)
+        }
+    }
+
+    @Test func `the journal answers by generation, and by the whole where it does not reach`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            #expect(try store.changes(of: key, since: 0) == nil)
+            for generation in 1...20 { try publish(store, generation) }
+            try store.maintain(key)
+            #expect(store.layerCount(of: key) == 1, "the deltas were large against the base")
+            let (same, _) = try #require(try store.changes(of: key, since: 20))
+            #expect(same == .same)
+            #expect(try store.changes(of: key, since: 21) == nil)
+            let (delta, _) = try #require(try store.changes(of: key, since: 18))
+            guard case .delta(20, let changes) = delta else {
+                Issue.record("not a delta")
+                return
+            }
+            #expect(changes.puts.map { String(decoding: $0.path, as: UTF8.self) } == ["", "f19", "f20"])
+            let (whole, snapshot) = try #require(try store.changes(of: key, since: 0))
+            guard case .whole(20, let manifest) = whole else {
+                Issue.record("not the whole")
+                return
+            }
+            #expect(manifest.entries.count == 21)
+            #expect(try snapshot.manifest() == manifest)
+        }
+    }
+
+    @Test func `a generation stays as long as somebody reads it`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            for generation in 1...20 { try publish(store, generation) }
+            var snapshot = store.snapshot(of: key)
+            let layers = try #require(snapshot?.layers)
+            try store.maintain(key)
+            #expect(layers.allSatisfy { VolumeFiles.exists($0) })
+            snapshot = nil
+            try store.maintain(key)
+            #expect(!layers.contains { VolumeFiles.exists($0) })
+            #expect(try VolumeFiles.names(in: store.directory(of: key)).filter { $0.hasSuffix(".manifest") }.count == 1)
+        }
+    }
+
+    @Test func `a generation that does not follow the newest is refused`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            try publish(store, 1)
+            let staging = try store.makeStaging(of: key)
+            #expect(throws: VolumeError.self) {
+                try store.append(staging, delta: DeltaManifest(), to: 5, of: key, upon: 4, manifest: VolumeManifest())
+            }
+            #expect(throws: VolumeError.self) {
+                try store.append(staging, delta: DeltaManifest(), to: 1, of: key, upon: 1, manifest: VolumeManifest())
+            }
+        }
+    }
+}
