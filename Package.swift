@@ -93,7 +93,7 @@ let tests: [Target] = [
     .testTarget(name: "ClientTests", dependencies: ["Client", "BuildPlan", "FarmAPI"]),
     .testTarget(name: "LayersTests", dependencies: ["Layers"]),
     .testTarget(name: "FileStepsTests", dependencies: ["FileSteps"]),
-    .testTarget(name: "SandboxTests", dependencies: ["Sandbox"]),
+    .testTarget(name: "SandboxTests", dependencies: ["Sandbox", "CLinux"]),
     .testTarget(name: "VolumesTests", dependencies: ["Volumes", "Certificates", "CLinux"]),
     .testTarget(name: "FarmAgentTests", dependencies: ["FarmAgent"]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),

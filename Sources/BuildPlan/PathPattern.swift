@@ -147,7 +147,6 @@ public struct PathPatternError: Error, Hashable, Sendable, CustomStringConvertib
     /// What is wrong with it.
     public let reason: String
 
-    /// The pattern and what is wrong.
     public var description: String { "pattern '\(pattern)': \(reason)" }
 }
 

@@ -70,9 +70,8 @@ public final class HTTPClient: Sendable {
         link.onLoop { $0.close(.closed) }
     }
 
-    /// Bodies that are still being read or written go on to their end.
     deinit {
-        state.withLock { $0.connection }?.link.whenSuccess { $0.handler.value.drain() }
+        state.withLock { $0.connection }?.link.whenSuccess { $0.handler.value.close(.closed) }
     }
 
     private func start(_ exchange: ClientExchange) {

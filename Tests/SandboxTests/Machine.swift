@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import Glibc
 import Synchronization
@@ -71,13 +72,22 @@ final class Bench: Sendable {
     func run(_ step: StepSpec, layers: [String]? = nil) async throws -> Result {
         let number = counter.add(1, ordering: .relaxed).newValue
         let output = Mutex<[UInt8]>([])
+        let room = try room("\(number)")
         let end = try await sandbox.run(
-            step, layers: layers ?? [layer], scratch: "\(folder.path)/step-\(number)",
+            step, layers: layers ?? [layer], room: room, scratch: "\(folder.path)/step-\(number)",
             id: "test-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
         ) { bytes in output.withLock { $0 += bytes } }
-        let changed = FileManager.default.subpaths(atPath: end.upper) ?? []
+        let changed = FileManager.default.subpaths(atPath: room.upper) ?? []
         return Result(
-            code: end.code, output: output.withLock { String(decoding: $0, as: UTF8.self) }, changed: changed.sorted(), upper: end.upper)
+            code: end.code, output: output.withLock { String(decoding: $0, as: UTF8.self) }, changed: changed.sorted(), upper: room.upper)
+    }
+
+    /// As a layer store makes it: the root as the topmost layer's.
+    func room(_ name: String) throws -> Snapshot.Room {
+        let room = Snapshot.Room(upper: "\(folder.path)/upper-\(name)", work: "\(folder.path)/work-\(name)")
+        for directory in [room.upper, room.work] { try Files.makeDirectory(directory) }
+        try check(clinux_copy_directory_attributes(layer, room.upper), "copy the attributes of", layer)
+        return room
     }
 
     func shell(_ script: String, change: (inout StepSpec) -> Void = { _ in }) async throws -> Result {

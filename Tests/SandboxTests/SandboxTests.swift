@@ -29,7 +29,8 @@ struct SandboxTests {
         let bench = try Bench()
         let result = try await bench.shell("echo out; echo err >&2; exit 42")
         #expect(result.code == 42)
-        #expect(result.output == "out\nerr\n")
+        // runc copies the two streams by two pipes: their order is not kept.
+        #expect(result.output.split(separator: "\n").sorted() == ["err", "out"])
     }
 
     @Test func `a command that a signal ends has 128 and the signal`() async throws {
@@ -79,7 +80,8 @@ struct SandboxTests {
         let task = Task {
             try await bench.sandbox.run(
                 StepSpec(arguments: ["/bin/sh", "-c", "trap '' TERM INT; echo up; sleep 601 & sleep 601"]), layers: [bench.layer],
-                scratch: bench.folder.path + "/cancelled", id: "cancel-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+                room: bench.room("c"), scratch: bench.folder.path + "/cancelled",
+                id: "cancel-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
             ) { _ in isRunning.continuation.finish() }
         }
         for await _ in isRunning.stream {}
@@ -101,8 +103,8 @@ struct SandboxTests {
         let result = try await bench.shell("grep -c localhost /etc/hosts; grep db /etc/hosts; echo x >> /etc/hosts || echo refused") {
             $0.extraHosts = ["db:10.1.2.3"]
         }
-        #expect(result.output.hasPrefix("2\n10.1.2.3\tdb\n"))
-        #expect(result.output.hasSuffix("refused\n"))
+        #expect(result.output.contains("2\n10.1.2.3\tdb\n"))
+        #expect(result.output.contains("refused\n"))
         #expect(result.changed == [])
     }
 

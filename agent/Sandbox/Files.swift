@@ -78,3 +78,30 @@ enum Files {
     /// Removes a tree without following symbolic links; what can't be removed stays.
     static func removeTree(_ path: String) { clinux_remove_tree(path) }
 }
+
+/// A directory for what exists during one step only.
+public struct WorkFolder: Sendable {
+    /// Absolute if its parent's is.
+    public let path: String
+
+    /// Makes a new directory. Blocking.
+    public init(_ path: String) throws(SandboxError) {
+        guard mkdir(path, 0o700) == 0 else { throw .system(action: "create", path: path, error: errno) }
+        self.path = path
+    }
+
+    /// Makes a directory in it.
+    public func directory(_ name: String) throws(SandboxError) -> String {
+        let path = self.path + "/" + name
+        try Files.makeDirectory(path)
+        return path
+    }
+
+    /// Removes it with everything in it, but for what is on other file systems. Blocking.
+    public func remove() { Files.removeTree(path) }
+
+    /// Removes everything in a directory. Blocking.
+    public static func empty(_ path: String) {
+        for name in Files.names(in: path) { Files.removeTree(path + "/" + name) }
+    }
+}

@@ -70,8 +70,9 @@ public struct Runtime: Sendable {
             let step = StepSpec(
                 arguments: ["/bin/true"],
                 mounts: places.map { StepSpec.Mount(target: $0, source: .path($0), readOnly: true) })
-            let id = "probe"
-            let prepared = try sandbox.prepare(step, layers: [], scratch: scratch + "/step", id: id)
+            let room = Snapshot.Room(upper: scratch + "/upper", work: scratch + "/work")
+            for directory in [room.upper, room.work] { try Files.makeDirectory(directory) }
+            let prepared = try sandbox.prepare(step, layers: [], room: room, scratch: scratch + "/step", id: "probe-\(getpid())")
             defer { prepared.remove() }
             var output: [UInt8] = []
             let end = try sandbox.runToEnd(prepared) { output += $0.prefix(Self.outputLimit - min(Self.outputLimit, output.count)) }

@@ -4,8 +4,6 @@ import FoundationEssentials
 public struct StepEnd: Sendable {
     /// Of the command; 128 + the signal's number; 126 and 127 where it can't be executed or is not there, as a shell has them.
     public let code: Int
-    /// What it changed, in overlayfs's upper form.
-    public let upper: String
 }
 
 /// The runtime's own words, which it writes into a file so that they don't mix with the step's.
@@ -20,13 +18,13 @@ enum RuntimeLog {
     }
 
     /// Tells a command that ended from one that the runtime could not start; the latter's reason goes to the step's output.
-    static func end(code: Int32, log: String, upper: String, output: (UnsafeRawBufferPointer) -> Void) throws -> StepEnd {
+    static func end(code: Int32, log: String, output: (UnsafeRawBufferPointer) -> Void) throws -> StepEnd {
         guard code != 0, let message = message(in: try Files.read(log, limit: limit) ?? []) else {
-            return StepEnd(code: Int(code), upper: upper)
+            return StepEnd(code: Int(code))
         }
         guard let ownCode = codeOfCommand(message) else { throw SandboxError.runtime(message) }
         Array("\(message)\n".utf8).withUnsafeBytes(output)
-        return StepEnd(code: ownCode, upper: upper)
+        return StepEnd(code: ownCode)
     }
 
     /// The last line of level error.

@@ -51,17 +51,19 @@ public final class Sandbox: Sendable {
     ///
     /// - Parameters:
     ///   - layers: directories in overlayfs's upper form, lowest first.
-    ///   - scratch: a directory that is made; what the step changed is in ``StepEnd/upper`` in it afterwards. The caller removes it.
+    ///   - room: where what the step changes goes.
+    ///   - scratch: a directory that is made and removed again.
     ///   - id: unique among the running ones of this sandbox; letters, digits and `-`.
     ///   - output: called with what the step writes, in order, on a thread that may block.
     public func run(
-        _ step: StepSpec, layers: [String], scratch: String, id: String, output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void
+        _ step: StepSpec, layers: [String], room: Snapshot.Room, scratch: String, id: String,
+        output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void
     ) async throws -> StepEnd {
         try Task.checkCancellation()
         let running = RunningStep()
         let end = try await withTaskCancellationHandler {
             try await Self.threads.run { [self] in
-                let prepared = try prepare(step, layers: layers, scratch: scratch, id: id)
+                let prepared = try prepare(step, layers: layers, room: room, scratch: scratch, id: id)
                 defer { prepared.remove() }
                 return try runToEnd(prepared, running: running, output: output)
             }
@@ -82,7 +84,7 @@ public final class Sandbox: Sendable {
         if !running.started(process) { process.kill() }
         let code = try process.run(output: output, onOverstay: { delete(prepared.id) })
         if Files.exists("\(state)/\(prepared.id)") { delete(prepared.id) }
-        return try RuntimeLog.end(code: code, log: log, upper: prepared.upper, output: output)
+        return try RuntimeLog.end(code: code, log: log, output: output)
     }
 
     private func delete(_ id: String) { _ = try? ChildProcess.run(runtime.arguments(root: state) + ["delete", "--force", id]) }
@@ -101,10 +103,10 @@ public final class Sandbox: Sendable {
     // MARK: Before the start
 
     /// Mounts the root, makes the mount points and writes the bundle. Blocking.
-    func prepare(_ step: StepSpec, layers: [String], scratch: String, id: String) throws -> PreparedStep {
+    func prepare(_ step: StepSpec, layers: [String], room: Snapshot.Room, scratch: String, id: String) throws -> PreparedStep {
         let bundle = scratch + "/bundle"
         for directory in [scratch, bundle] { try Files.makeDirectory(directory, mode: 0o700) }
-        var snapshot = try Snapshot.mount(layers: layers, scratch: scratch, writable: true)
+        var snapshot = try Snapshot.mount(layers: layers, scratch: scratch, room: room)
         var points: MountPoints
         var layout: MountLayout
         do {
@@ -114,8 +116,9 @@ public final class Sandbox: Sendable {
             if points.isNeeded {
                 snapshot.unmount()
                 // overlayfs marks it as used by a mount that did not sync.
-                Files.removeTree(scratch + "/work")
-                snapshot = try Snapshot.mount(layers: layers + [points.layer], scratch: scratch, writable: true)
+                Files.removeTree(room.work)
+                try Files.makeDirectory(room.work)
+                snapshot = try Snapshot.mount(layers: layers + [points.layer], scratch: scratch, room: room)
             }
             try layout.makeNestedPoints()
             try layout.makeWorkingDirectory(root: snapshot.path)
@@ -126,15 +129,17 @@ public final class Sandbox: Sendable {
             try Files.write(Array(JSONEncoder().encode(spec)), to: bundle + "/config.json", mode: 0o600)
         } catch {
             snapshot.unmount()
+            Files.removeTree(scratch)
             throw error
         }
-        return PreparedStep(id: id, bundle: bundle, snapshot: snapshot, points: points, layout: layout)
+        return PreparedStep(id: id, scratch: scratch, bundle: bundle, snapshot: snapshot, points: points, layout: layout)
     }
 }
 
 /// A step that is ready to start.
 struct PreparedStep {
     let id: String
+    let scratch: String
     let bundle: String
     let snapshot: Snapshot
     let points: MountPoints
@@ -147,7 +152,6 @@ struct PreparedStep {
         snapshot.unmount()
         layout.removeNestedPoints()
         points.clean(upper: upper)
-        Files.removeTree(bundle)
-        Files.removeTree(points.layer)
+        Files.removeTree(scratch)
     }
 }

@@ -13,15 +13,27 @@ public struct Snapshot: Sendable {
     /// mount(2) takes one page of options.
     private static let optionLimit = 4095
 
+    /// Where a writer's changes go: two empty directories on one file system, which is that of the layers.
+    public struct Room: Sendable, Hashable {
+        /// Its root has the attributes that the mounted root shall have.
+        public var upper: String
+        public var work: String
+
+        /// Takes two directories that exist.
+        public init(upper: String, work: String) {
+            self.upper = upper
+            self.work = work
+        }
+    }
+
     /// Mounts layers as one tree.
     ///
     /// - Parameters:
     ///   - layers: directories in overlayfs's upper form, lowest first; none gives an empty tree.
-    ///   - scratch: an existing directory of the caller's on the file system of the layers; `upper`, `work`, `empty` and `merged` are
-    ///     made in it.
-    ///   - writable: true makes ``upper``; its root gets the attributes of the topmost layer's root.
+    ///   - scratch: an existing directory of the caller's; `empty` and `merged` are made in it.
+    ///   - room: nil for a tree that can't be written.
     /// - Throws: ``SandboxError``; nothing is mounted then.
-    public static func mount(layers: [String], scratch: String, writable: Bool) throws(SandboxError) -> Snapshot {
+    public static func mount(layers: [String], scratch: String, room: Room? = nil) throws(SandboxError) -> Snapshot {
         let merged = scratch + "/merged"
         let empty = scratch + "/empty"
         try Files.makeDirectory(merged)
@@ -29,18 +41,8 @@ public struct Snapshot: Sendable {
         guard layers.count < layerLimit else { throw .tooManyLayers(count: layers.count, limit: layerLimit - 1) }
         // Always two at the least, which a mount without an upper needs; the empty one is the lowest.
         let lower = layers.reversed() + [empty]
-        guard writable else {
-            try mountOverlay(lower: layers.isEmpty ? [empty, empty] : lower, upper: nil, work: nil, at: merged)
-            return Snapshot(path: merged, upper: nil)
-        }
-        let upper = scratch + "/upper"
-        let work = scratch + "/work"
-        let isNew = !Files.exists(upper)
-        try Files.makeDirectory(upper)
-        try Files.makeDirectory(work)
-        if isNew, let top = layers.last { try check(clinux_copy_directory_attributes(top, upper), "copy the attributes of", top) }
-        try mountOverlay(lower: lower, upper: upper, work: work, at: merged)
-        return Snapshot(path: merged, upper: upper)
+        try mountOverlay(lower: layers.isEmpty && room == nil ? [empty, empty] : lower, upper: room?.upper, work: room?.work, at: merged)
+        return Snapshot(path: merged, upper: room?.upper)
     }
 
     /// Detaches it, even while it is in use. Does nothing where it is not mounted.
@@ -95,7 +97,9 @@ public struct Snapshot: Sendable {
         let layer = scratch + "/layer"
         try Files.makeDirectory(layer)
         try Files.write(Array("x".utf8), to: layer + "/file")
-        let snapshot = try mount(layers: [layer], scratch: scratch, writable: true)
+        let room = Room(upper: scratch + "/upper", work: scratch + "/work")
+        for directory in [room.upper, room.work] { try Files.makeDirectory(directory) }
+        let snapshot = try mount(layers: [layer], scratch: scratch, room: room)
         defer { snapshot.unmount() }
         try checkErrno(unlink(snapshot.path + "/file"), "remove", snapshot.path + "/file")
         guard let upper = snapshot.upper, clinux_is_whiteout(upper + "/file") == 1 else {

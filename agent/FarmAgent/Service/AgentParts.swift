@@ -1,0 +1,101 @@
+import BlockingIO
+import BuildPlan
+import FarmAPI
+import FileSteps
+import Layers
+import Logging
+import Sandbox
+import Transport
+import Volumes
+
+/// Everything that an agent is made of, opened and joined.
+struct AgentParts: Sendable {
+    let data: DataDirectory
+    let identity: TLSIdentity
+    let layers: LayerStore
+    let volumeStore: VolumeStore
+    let volumes: VolumeService
+    let peers: PeerClient
+    let peerServer: PeerServer
+    let services: StageServices
+    let runner: StageRunner
+    let holdings: Holdings
+    let heartbeats: Heartbeats
+    let layerCacheSize: Int64
+    private let labels: [String: String]
+    private let slots: Int
+    private let epoch: String
+
+    static func open(_ configuration: AgentConfiguration, logger: Logger) async throws -> AgentParts {
+        let data = try await BlockingPool.shared.run {
+            let data = try DataDirectory(path: configuration.data)
+            data.clean()
+            try Snapshot.selfTest(in: data.work)
+            return data
+        }
+        let sandbox = try await BlockingPool.shared.run {
+            let runtime = try Runtime.find(choice: configuration.runtime, in: data.work)
+            for finding in runtime.findings { logger.notice("runtime", metadata: ["finding": "\(finding)"]) }
+            let sandbox = try Sandbox(runtime: runtime, directory: data.path, name: data.tag)
+            let left = sandbox.recover()
+            if !left.isEmpty { logger.warning("ended what an earlier agent left running", metadata: ["containers": "\(left.count)"]) }
+            return sandbox
+        }
+        let identity = TLSIdentity(
+            certificateFile: configuration.certificate, privateKeyFile: configuration.key, authorityFile: configuration.authority)
+        let client = HTTPClient(
+            configuration: ClientConfiguration(
+                host: configuration.coordinator.host, port: configuration.coordinator.port, identity: identity))
+        let api = APIClient(http: client)
+        let peers = PeerClient(identity: identity)
+        let (layers, volumeStore, contexts, binds) = try await BlockingPool.shared.run {
+            (
+                try LayerStore(directory: data.layers), try VolumeStore(directory: data.volumes),
+                try ContextTrees(directory: data.objects, api: api),
+                try BindCache(directory: data.binds)
+            )
+        }
+        let epoch = String(UInt64.random(in: 0...UInt64.max), radix: 36)
+        let outbox = Outbox(epoch: epoch, logger: logger) { try await api.post("/api/v1/agent/reports", $0) }
+        let holdings = Holdings(logger: logger) { try await api.post("/api/v1/agent/holdings", $0) }
+        let volumes = VolumeService(store: volumeStore, coordinator: api, peers: peers, logger: logger)
+        var limits = StepSpec.Limits()
+        limits.cores = configuration.stepCores
+        limits.memory = configuration.stepMemory.map(UInt64.init)
+        let services = StageServices(
+            api: api, layers: layers,
+            fetcher: LayerFetcher(store: layers, api: api, peers: peers, holdings: holdings, logger: logger), volumes: volumes,
+            contexts: contexts, binds: binds, sandbox: sandbox, slots: Slots(configuration.slots), outbox: outbox, limits: limits,
+            work: data.work,
+            logger: logger)
+        let runner = StageRunner(services: services)
+        let heartbeats = Heartbeats(logger: logger) {
+            try await api.post(
+                "/api/v1/agent/heartbeat",
+                Heartbeat(epoch: epoch, running: await runner.assignments, freeBytes: data.freeBytes), deadline: Heartbeats.deadline)
+        }
+        return AgentParts(
+            data: data, identity: identity, layers: layers, volumeStore: volumeStore, volumes: volumes, peers: peers,
+            peerServer: PeerServer(store: volumeStore, layers: layers, now: { .now }), services: services, runner: runner,
+            holdings: holdings,
+            heartbeats: heartbeats, layerCacheSize: configuration.layerCacheSize, labels: configuration.labels, slots: configuration.slots,
+            epoch: epoch)
+    }
+
+    func hello(address: String) async -> AgentHello {
+        let own = ["os": "linux", "arch": Self.architecture]
+        return AgentHello(
+            epoch: epoch, labels: labels.merging(own) { $1 }, slots: slots, address: address, runtime: services.sandbox.runtime.name,
+            version: farmAgentVersion, assignments: await runner.assignments, layers: layers.all(), volumes: volumeStore.held())
+    }
+
+    private static var architecture: String {
+        #if arch(x86_64)
+            "amd64"
+        #elseif arch(arm64)
+            "arm64"
+        #else
+            "unknown"
+        #endif
+    }
+}

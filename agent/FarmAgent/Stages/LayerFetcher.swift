@@ -1,0 +1,117 @@
+import BlockingIO
+import BuildPlan
+import Digests
+import FarmAPI
+import Layers
+import Logging
+import Volumes
+
+/// Brings layers to this agent's disk: from agents that have them, else from the coordinator. Each is verified before it is there.
+actor LayerFetcher {
+    /// More do not make a link faster, and each takes a thread and a place on the disk's queue.
+    private static let concurrency = 4
+    /// The cache's cleaning may take a layer between its arrival and its use.
+    private static let attempts = 3
+
+    private let store: LayerStore
+    private let api: APIClient
+    private let peers: PeerClient
+    private let holdings: Holdings
+    private let logger: Logger
+    /// One fetch a layer, however many steps wait for it.
+    private var underWay: [Digest: Task<Int64, any Error>] = [:]
+
+    init(store: LayerStore, api: APIClient, peers: PeerClient, holdings: Holdings, logger: Logger) {
+        self.store = store
+        self.api = api
+        self.peers = peers
+        self.holdings = holdings
+        self.logger = logger
+    }
+
+    /// Layers that are here and stay until ``LayerStore/unpin(_:)``.
+    struct Pinned: Sendable {
+        /// Absolute directories, in the order asked for.
+        var paths: [String]
+        /// Received over the network for it.
+        var bytes: Int64
+    }
+
+    /// Brings what is missing and pins all.
+    ///
+    /// - Parameter purpose: the assignment or export, as the coordinator knows it.
+    func pin(_ layers: [LayerDescriptor], purpose: String) async throws -> Pinned {
+        var bytes: Int64 = 0
+        for attempt in 1... {
+            bytes += try await bring(layers, purpose: purpose)
+            do {
+                let names = try store.pin(layers.map(\.diffID))
+                return Pinned(paths: names.map { "\(store.directory)/\($0)" }, bytes: bytes)
+            } catch LayerStoreError.missing where attempt < Self.attempts {
+                continue
+            }
+        }
+        preconditionFailure("the loop ends by a return or a throw")
+    }
+
+    private func bring(_ layers: [LayerDescriptor], purpose: String) async throws -> Int64 {
+        let missing = layers.filter { !store.contains($0.diffID) }
+        if missing.isEmpty { return 0 }
+        var waits: [Task<Int64, any Error>] = []
+        var wanted: [LayerDescriptor] = []
+        var seen: Set<Digest> = []
+        for layer in missing where seen.insert(layer.diffID).inserted {
+            if let task = underWay[layer.diffID] { waits.append(task) } else { wanted.append(layer) }
+        }
+        if !wanted.isEmpty {
+            // Located in one request, fetched a few at a time.
+            let gate = Slots(Self.concurrency)
+            let located = Task { [api, wanted] in
+                try await api.post(
+                    LayerLocations.self, "/api/v1/agent/layers/locate", LayerQuery(purpose: purpose, layers: wanted.map(\.diffID)))
+            }
+            for layer in wanted {
+                let task = Task {
+                    defer { underWay[layer.diffID] = nil }
+                    let location = try await located.value.locations.first { $0.layer == layer.diffID }
+                    return try await gate.run { try await self.fetch(layer, from: location) }
+                }
+                underWay[layer.diffID] = task
+                waits.append(task)
+            }
+        }
+        var bytes: Int64 = 0
+        for task in waits { bytes += try await task.value }
+        return bytes
+    }
+
+    private func fetch(_ layer: LayerDescriptor, from location: LayerLocations.Location?) async throws -> Int64 {
+        var reasons: [String] = []
+        for holder in location?.holders ?? [] {
+            do {
+                let pipe = try await peers.fetchLayer(from: holder, diffID: layer.diffID)
+                let bytes = try await BodyPipe.read(pipe) { [store] in try store.receive(layer, from: $0) }.bytes
+                arrived(layer, from: holder.agent, bytes)
+                return bytes
+            } catch {
+                reasons.append("\(holder.agent): \(error)")
+            }
+        }
+        if location?.atCoordinator == true {
+            do {
+                let response = try await api.send("GET", "/api/v1/agent/layers/\(layer.diffID)")
+                let bytes = try await BodyPipe.read(response.body) { [store] in try store.receive(layer, from: $0) }.bytes
+                arrived(layer, from: "coordinator", bytes)
+                return bytes
+            } catch {
+                reasons.append("coordinator: \(error)")
+            }
+        }
+        throw AgentError.layer(layer.diffID, reason: reasons.isEmpty ? "nobody has it" : reasons.joined(separator: "; "))
+    }
+
+    private func arrived(_ layer: LayerDescriptor, from: String, _ bytes: Int64) {
+        holdings.added(layer)
+        logger.debug("layer brought", metadata: ["layer": "\(layer.diffID)", "from": "\(from)", "bytes": "\(bytes)"])
+    }
+}

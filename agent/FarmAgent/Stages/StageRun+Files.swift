@@ -1,0 +1,90 @@
+import BlockingIO
+import BuildPlan
+import Digests
+import FarmAPI
+import FileSteps
+import FileTree
+import OCI
+import Sandbox
+import Synchronization
+
+// COPY, ADD and WORKDIR.
+extension StageRun {
+    func perform(
+        _ copy: CopyOperation, upon layers: [LayerDescriptor], in scope: StepScope, _ report: inout StepReport
+    ) async throws -> LayerDescriptor {
+        let input = try await input(of: copy, in: scope)
+        let paths = try await scope.pin(layers)
+        let result = Mutex(CopyResult())
+        let layer = try await services.slots.run {
+            try await makeLayer(above: layers) { room in
+                try await BlockingPool.shared.run {
+                    let copied = try inTarget(of: copy, layers: paths, room: room, scope: scope) { target in
+                        try CopyExecutor(target: target, scratch: scope.folder.path).run(copy, from: input())
+                    }
+                    result.withLock { $0 = copied }
+                }
+            }
+        }
+        let copied = result.withLock { $0 }
+        report.bytes.context += Int64(clamping: copied.fetchedBytes)
+        if !copied.contents.isEmpty {
+            try await BlockingPool.shared.run { [layers = services.layers] in try layers.recordContents(layer.diffID, copied.contents) }
+        }
+        return layer
+    }
+
+    func makeDirectory(_ path: String, upon layers: [LayerDescriptor], in scope: StepScope) async throws -> LayerDescriptor {
+        let paths = try await scope.pin(layers)
+        return try await makeLayer(above: layers) { room in
+            try await BlockingPool.shared.run {
+                let below = try Snapshot.mount(layers: paths, scratch: try scope.directory())
+                defer { below.unmount() }
+                try DirectoryStep.run(path: path, target: .layer(below: below.path, upper: room.upper))
+            }
+        }
+    }
+
+    /// Where the files come from. Made anew for each use: an executor's input is for one thread.
+    private func input(of copy: CopyOperation, in scope: StepScope) async throws -> @Sendable () -> CopyInput {
+        let readsTree = copy.sources.contains { if case .tree = $0 { true } else { false } }
+        guard readsTree else { return { .none } }
+        guard copy.from != .context else {
+            let root = try contextRoot()
+            // The digests of the inputs have brought the directories.
+            let contents = ContextContents(api: services.api, layers: services.layers)
+            let objects = services.contexts.objects
+            return { .context(reader: objects, root: root, contents: contents) }
+        }
+        let root = try await scope.root(of: copy.from, layers: try layers(of: copy.from))
+        return { .root(path: root) }
+    }
+
+    /// An archive that is unpacked may replace anything, which takes a mounted root; the rest is written into the layer itself.
+    private func inTarget<T>(
+        of copy: CopyOperation, layers: [String], room: Snapshot.Room, scope: StepScope, _ body: (CopyTarget) throws -> T
+    ) throws -> T {
+        let scratch = try scope.directory()
+        guard copy.unpacksArchives else {
+            let below = try Snapshot.mount(layers: layers, scratch: scratch)
+            defer { below.unmount() }
+            return try body(.layer(below: below.path, upper: room.upper))
+        }
+        let root = try Snapshot.mount(layers: layers, scratch: scratch, room: room)
+        defer { root.unmount() }
+        return try body(.mounted(root: root.path))
+    }
+
+    /// A part of the context as a directory or file of its own, which nobody may write to; it stays as long as the scope.
+    func materialize(_ selection: TreeSelection, in scope: StepScope) async throws -> (path: String, bytes: Int64) {
+        let root = try contextRoot()
+        try await services.contexts.bring(selection, root: root)
+        let contents = ContextContents(api: services.api, layers: services.layers)
+        let source = try await BlockingPool.shared.run { [services] in
+            let selector = TreeSelector(reader: services.contexts.objects, root: root)
+            return try services.binds.source(selection.path, in: selector, contents: contents)
+        }
+        scope.atEnd { withExtendedLifetime(source) {} }
+        return (source.path, contents.fetchedBytes)
+    }
+}

@@ -1,0 +1,168 @@
+import BlockingIO
+import BuildPlan
+import Digests
+import FarmAPI
+import FileTree
+import Logging
+import Sandbox
+
+/// One assignment: its steps one after another, each reported as it ends.
+struct StageRun: Sendable {
+    let assignment: StageAssignment
+    let services: StageServices
+
+    /// What happened to a step beside its layer.
+    struct StepReport {
+        var bytes = ReceivedBytes()
+        var key: Digest?
+    }
+
+    /// Runs what is left of the stage.
+    ///
+    /// - Throws: ``StepFailureAt`` for a step's own fault, `CancellationError`, and anything else for the machine's or the cluster's.
+    func run() async throws {
+        var layers = assignment.base
+        for index in assignment.firstStep..<max(assignment.firstStep, assignment.steps.count) {
+            try Task.checkCancellation()
+            var report = StepReport()
+            do {
+                layers.append(try await perform(index, upon: layers, &report))
+            } catch {
+                throw finish(index, report, classified: Task.isCancelled ? CancellationError() : StepFailure.classify(error))
+            }
+        }
+    }
+
+    /// Reports a step that did not succeed.
+    private func finish(_ index: Int, _ report: StepReport, classified error: any Error) -> any Error {
+        var outcome: StepOutcome
+        switch error {
+        case let failure as StepFailure:
+            outcome = StepOutcome(status: .failed, cached: false)
+            outcome.exitCode = failure.exitCode
+            outcome.error = failure.message
+            outcome.key = report.key
+            outcome.bytes = report.bytes
+            post(.stepFinished(step: index, outcome))
+            return StepFailureAt(failure: failure, lines: assignment.steps[index].lines)
+        case is CancellationError: outcome = StepOutcome(status: .cancelled, cached: false)
+        // It will be done elsewhere.
+        default: return error
+        }
+        outcome.key = report.key
+        outcome.bytes = report.bytes
+        post(.stepFinished(step: index, outcome))
+        return error
+    }
+
+    private func perform(_ index: Int, upon layers: [LayerDescriptor], _ report: inout StepReport) async throws -> LayerDescriptor {
+        let step = assignment.steps[index]
+        let scope = try await StepScope(services: services, purpose: assignment.id)
+        do {
+            let layer = try await perform(step, index, upon: layers, in: scope, &report)
+            await scope.close()
+            return layer
+        } catch {
+            report.bytes.layers = scope.layerBytes
+            await scope.close()
+            throw error
+        }
+    }
+
+    private func perform(
+        _ step: Step, _ index: Int, upon layers: [LayerDescriptor], in scope: StepScope, _ report: inout StepReport
+    ) async throws -> LayerDescriptor {
+        var inputs: [Digest] = []
+        for input in step.operation.inputs { inputs.append(try await digest(of: input, in: scope)) }
+        let key = step.key(parent: Chain.id(of: layers), platform: assignment.platform, inputs: inputs)
+        report.key = key
+        if !assignment.noCache, let found = try await record(key), let layer = found.layer {
+            finish(index, layer, created: found.created, cached: true, report)
+            return layer
+        }
+        post(.stepStarted(step: index))
+        let layer: LayerDescriptor
+        switch step.operation {
+        case .run(let run): layer = try await perform(run, index, upon: layers, in: scope, &report)
+        case .copy(let copy): layer = try await perform(copy, upon: layers, in: scope, &report)
+        case .makeDirectory(let path): layer = try await makeDirectory(path, upon: layers, in: scope)
+        }
+        report.bytes.layers = scope.layerBytes
+        finish(index, layer, created: .now, cached: false, report)
+        return layer
+    }
+
+    private func finish(_ index: Int, _ layer: LayerDescriptor, created: Timestamp?, cached: Bool, _ report: StepReport) {
+        var outcome = StepOutcome(status: .succeeded, cached: cached)
+        outcome.key = report.key
+        outcome.layer = layer
+        outcome.created = created
+        outcome.bytes = report.bytes
+        if case .run = assignment.steps[index].operation, !cached { outcome.exitCode = 0 }
+        post(.stepFinished(step: index, outcome))
+    }
+
+    func post(_ kind: AgentReport.Kind) { services.outbox.post(kind, assignment: assignment.id) }
+
+    private func record(_ key: Digest) async throws -> RecordAnswer? {
+        do {
+            return try await services.api.post(
+                RecordAnswer.self, "/api/v1/agent/records", RecordQuery(assignment: assignment.id, key: key), deadline: .seconds(10))
+        } catch  where !Task.isCancelled {
+            // Not knowing costs a step that may have been done before; the step itself needs no coordinator.
+            services.logger.debug("no answer about a record", metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
+
+    // MARK: Inputs
+
+    private func digest(of input: TreeSelection, in scope: StepScope) async throws -> Digest {
+        if input.source == .context { return try await services.contexts.digest(of: input, root: try contextRoot()) }
+        let layers = try layers(of: input.source)
+        let key = SelectionCache.Key(chain: Chain.id(of: layers), path: input.path, wildcards: input.wildcards)
+        if let known = services.selections[key] { return known }
+        let root = try await scope.root(of: input.source, layers: layers)
+        let digest = try await BlockingPool.shared.run {
+            let selector = try RootSelector(path: Array(root.utf8))
+            let matches = try selector.select(input.path, wildcards: input.wildcards)
+            guard !matches.isEmpty else { throw FileTreeError.notFound(path: input.path) }
+            return try selector.digest(of: matches)
+        }
+        services.selections[key] = digest
+        post(.selection(chain: key.chain, SelectionDigest(path: input.path, wildcards: input.wildcards, digest: digest)))
+        return digest
+    }
+
+    func contextRoot() throws -> Digest {
+        guard let root = assignment.contextRoot else {
+            throw StepFailure(message: "the step reads the build context, but none was submitted; name a folder")
+        }
+        return root
+    }
+
+    func layers(of source: TreeSource) throws -> [LayerDescriptor] {
+        guard let found = assignment.sources.first(where: { $0.source == source }) else {
+            throw AgentError.badAnswer("the assignment lacks the layers of a source")
+        }
+        return found.layers
+    }
+
+    // MARK: Making layers
+
+    /// Runs a body that fills a new layer's upper, and commits it.
+    func makeLayer(
+        above layers: [LayerDescriptor], _ body: @Sendable (Snapshot.Room) async throws -> Void
+    ) async throws -> LayerDescriptor {
+        let store = services.layers
+        let staging = try await BlockingPool.shared.run { try store.newUpper(above: layers.last?.diffID) }
+        do {
+            try await body(Snapshot.Room(upper: staging.upper, work: staging.work))
+            try Task.checkCancellation()
+        } catch {
+            _ = try? await BlockingPool.shared.run { try store.discard(staging) }
+            throw error
+        }
+        return try await BlockingPool.shared.run { try store.commit(staging) }
+    }
+}
