@@ -88,10 +88,16 @@ final class Export: Sendable {
     }
 
     fileprivate func deliver(_ body: InboundBody) async throws {
-        guard case .enqueued = arrival.continuation.yield(.body(body)) else { throw ExportBridge.unwanted }
+        guard case .enqueued = arrive(.body(body)) else { throw ExportBridge.unwanted }
         for await complete in outcome.stream where complete { return }
         throw RouteError.conflict("the client that wanted this export has gone")
     }
 
-    fileprivate func fail(_ message: String) { arrival.continuation.yield(.failed(message)) }
+    fileprivate func fail(_ message: String) { _ = arrive(.failed(message)) }
+
+    // The first word counts: whoever comes after it is turned away.
+    private func arrive(_ value: Arrival) -> AsyncStream<Arrival>.Continuation.YieldResult {
+        defer { arrival.continuation.finish() }
+        return arrival.continuation.yield(value)
+    }
 }

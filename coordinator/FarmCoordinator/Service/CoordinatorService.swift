@@ -85,12 +85,16 @@ public final class CoordinatorService: Sendable {
         } catch {
             result = .failure(error)
         }
-        log.notice("stopping")
         // In a task of its own: this one is cancelled, and what it calls would take that for a wish to hurry.
-        await Task { await server.shutdown(grace: Self.grace) }.value
+        await Task { await stop() }.value
+        try result.get()
+    }
+
+    private func stop() async {
+        log.notice("stopping")
+        await server.shutdown(grace: Self.grace)
         lock.release()
         log.notice("stopped")
-        try result.get()
     }
 }
 

@@ -1,0 +1,77 @@
+import Digests
+import FarmAPI
+import FileTree
+import NIOCore
+import Testing
+import Transport
+
+@testable import FarmCoordinator
+
+@Suite("Contexts come in and go out whole")
+struct RoutesContextTests {
+    private static let file = Array("hello".utf8)
+
+    private static func tree() -> [TreeObject] {
+        let inner = TreeObject(entries: [
+            TreeEntry(name: Array("a.txt".utf8), mode: 0o644, modified: 1, content: .file(Digest.of(file), size: UInt64(file.count)))
+        ])
+        let root = TreeObject(entries: [
+            TreeEntry(name: Array("src".utf8), mode: 0o755, modified: 1, content: .directory(inner.digest))
+        ])
+        return [root, inner]
+    }
+
+    private static func framed(_ objects: [TreeObject]) -> [UInt8] {
+        objects.flatMap { object -> [UInt8] in
+            let encoded = object.encoded()
+            return withUnsafeBytes(of: UInt32(encoded.count).littleEndian) { Array($0) } + encoded
+        }
+    }
+
+    @Test func `Missing objects are named, and those that were sent come back as they were`() async throws {
+        try await TestFarm.with { farm async throws in
+            let objects = Self.tree()
+            let wanted = DigestList.bytes(of: objects.map(\.digest))
+            #expect(try await farm.ask("POST", "/api/v1/trees/missing", body: bytes(wanted)).body == wanted)
+            #expect(try await farm.ask("POST", "/api/v1/trees", body: bytes(Self.framed([objects[1]]))).status == 204)
+            let left = try await farm.ask("POST", "/api/v1/trees/missing", body: bytes(wanted))
+            #expect(left.body == objects[0].digest.bytes)
+            #expect(try await farm.ask("POST", "/api/v1/trees", body: bytes(Self.framed(objects))).status == 204)
+            let fetched = try await farm.ask("POST", "/api/v1/agent/trees", as: .agent, body: bytes(wanted))
+            #expect(fetched.status == 200)
+            #expect(fetched.body == Self.framed(objects))
+        }
+    }
+
+    @Test(arguments: [
+        [1, 0, 0], [255, 255, 255, 255], [5, 0, 0, 0, 1, 2], [3, 0, 0, 0, 1, 2, 3],
+    ] as [[UInt8]])
+    func `What is no list of directory objects is refused`(_ body: [UInt8]) async throws {
+        try await TestFarm.with { farm async throws in
+            let answer = try await farm.ask("POST", "/api/v1/trees", body: bytes(body))
+            #expect(answer.status == 400)
+            let message = try answer.json(APIError.self).message
+            #expect(!message.isEmpty)
+        }
+    }
+
+    @Test func `A list of digests must be whole`() async throws {
+        try await TestFarm.with { farm async throws in
+            #expect(try await farm.ask("POST", "/api/v1/trees/missing", body: bytes([1, 2, 3])).status == 400)
+        }
+    }
+
+    @Test func `An agent that asks for what is not here is told so`() async throws {
+        try await TestFarm.with { farm async throws in
+            let digest = Digest.of("nothing")
+            for path in ["/api/v1/agent/trees", "/api/v1/agent/contents"] {
+                let answer = try await farm.ask("POST", path, as: .agent, body: bytes(digest.bytes))
+                #expect(answer.status == 404)
+                let message = try answer.json(APIError.self).message
+                #expect(message.contains(digest.description))
+            }
+            #expect(try await farm.ask("GET", "/api/v1/agent/layers/\(digest)", as: .agent).status == 404)
+            #expect(try await farm.ask("GET", "/api/v1/agent/layers/..%2F..%2Fkey.pem", as: .agent).status >= 400)
+        }
+    }
+}
