@@ -65,7 +65,8 @@ struct ConfigurationTests {
     @Test(arguments: ["", "K", "-1", "1.5G", "1 G", "99999999999999999999", "9999999999T"])
     func `What is no number of bytes is none`(_ text: String) { #expect(ByteCount.parse(text) == nil) }
 
-    @Test(arguments: [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (99_900 << 10, "97.6 MiB"), (1 << 40, "1.0 TiB")] as [(Int64, String)])
+    @Test(
+        arguments: [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (99_900 << 10, "97.6 MiB"), (1 << 40, "1.0 TiB")] as [(Int64, String)])
     func `Bytes are shown in three digits or so`(_ bytes: Int64, _ text: String) { #expect(ByteCount.format(bytes) == text) }
 }
 

@@ -43,9 +43,10 @@ struct RoutesContextTests {
         }
     }
 
-    @Test(arguments: [
-        [1, 0, 0], [255, 255, 255, 255], [5, 0, 0, 0, 1, 2], [3, 0, 0, 0, 1, 2, 3],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [1, 0, 0], [255, 255, 255, 255], [5, 0, 0, 0, 1, 2], [3, 0, 0, 0, 1, 2, 3],
+        ] as [[UInt8]])
     func `What is no list of directory objects is refused`(_ body: [UInt8]) async throws {
         try await TestFarm.with { farm async throws in
             let answer = try await farm.ask("POST", "/api/v1/trees", body: bytes(body))

@@ -43,7 +43,8 @@ struct StatusPageTests {
                     files: 60_000, holders: [.init(agent: hostile, generation: 5), .init(agent: "agent-2", generation: 7)])
             ],
             images: [
-                ImageDescription(name: hostile, platform: Platform(os: "linux", architecture: "amd64"), bytes: 1, layers: 1, importedAt: now)
+                ImageDescription(
+                    name: hostile, platform: Platform(os: "linux", architecture: "amd64"), bytes: 1, layers: 1, importedAt: now)
             ], now: now)
     }
 
@@ -91,7 +92,9 @@ struct StatusPageTests {
 
     @Test func `A build's page says what happened`() {
         let text = BuildPage(build: Self.build, now: Self.now).content.text
-        for word in ["attempt 2", "(exit 2)", "5.0 MiB", "cached", "data-final", Digest.of("m").description] { #expect(text.contains(word)) }
+        for word in ["attempt 2", "(exit 2)", "5.0 MiB", "cached", "data-final", Digest.of("m").description] {
+            #expect(text.contains(word))
+        }
     }
 
     @Test func `The home page says how the farm is`() {
@@ -103,7 +106,10 @@ struct StatusPageTests {
         for word in ["farm-agent", "farm submit", "farm image import"] { #expect(empty.contains(word)) }
     }
 
-    @Test(arguments: [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (7260, "2 h 1 min"), (90_000, "1 d 1 h")])
+    @Test(arguments: [
+        (0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (7260, "2 h 1 min"),
+        (90_000, "1 d 1 h"),
+    ])
     func `Durations are short`(_ seconds: Double, _ text: String) { #expect(Show.duration(seconds) == text) }
 
     @Test(arguments: [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567"), (-1000, "-1,000")] as [(Int64, String)])
@@ -141,7 +147,8 @@ struct MetricsTests {
 struct ImageNameTests {
     @Test(arguments: [
         ("debian", "debian"), ("debian:latest", "debian"), ("docker.io/library/debian:latest", "debian"), ("library/debian", "debian"),
-        ("debian:12", "debian:12"), ("docker.io/team/app", "team/app"), ("registry.example.org:5000/app:1", "registry.example.org:5000/app:1"),
+        ("debian:12", "debian:12"), ("docker.io/team/app", "team/app"),
+        ("registry.example.org:5000/app:1", "registry.example.org:5000/app:1"),
     ])
     func `What every tool adds makes no difference`(_ name: String, _ shortest: String) throws {
         #expect(try ImageName(name).description == shortest)

@@ -20,7 +20,7 @@ final class TestFarm: Sendable {
         self.directory = directory
         self.service = service
         self.token = token
-        running = Task { try await Task.sleep(for: .seconds(3600)) }
+        running = Task { try await service.run() }
     }
 
     /// Runs `body` with a farm that is gone afterwards.

@@ -51,10 +51,12 @@ final class ImageLibrary: ImageAccess {
     /// Takes an archive and makes it the image of that name, in place of another of the same name and platform.
     ///
     /// Nothing is there before everything is; a failure leaves no trace.
-    func receive(_ name: ImageName, archive: InboundBody) async throws -> ImageDescription {
+    ///
+    /// - Parameter platform: chosen in an archive of several, and that of a root file system; nil for this machine's.
+    func receive(_ name: ImageName, archive: InboundBody, platform: Platform?) async throws -> ImageDescription {
         let staging = "\(layout.staging)/\(RandomName.make())"
         do {
-            let image = try await receive(name, archive: archive, staging: staging)
+            let image = try await receive(name, archive: archive, platform: platform ?? .ofThisMachine, staging: staging)
             await remove(staging)
             return image
         } catch {
@@ -63,21 +65,20 @@ final class ImageLibrary: ImageAccess {
         }
     }
 
-    private func receive(_ name: ImageName, archive: InboundBody, staging: String) async throws -> ImageDescription {
+    private func receive(
+        _ name: ImageName, archive: InboundBody, platform: Platform, staging: String
+    ) async throws -> ImageDescription {
         let (disk, layers) = (self.disk, layout.layers)
         try disk.check()
         try await BodyBridge.read(archive, limit: limit) { source in
-            try FileAccess.makeDirectories("\(staging)/layers", mode: 0o700)
-            try FileAccess.write(GuardedSource(source, disk: disk), to: "\(staging)/archive")
+            try FileAccess.makeDirectories(staging, mode: 0o700)
+            try FileAccess.write(GuardedSource(source, disk: disk), to: "\(staging)/upload")
         }
-        let found = try await BodyBridge.pool.run { try ImageArchive.read("\(staging)/archive", layersTo: "\(staging)/layers", disk: disk) }
+        let found = try await BodyBridge.pool.run {
+            try ImageArchive("\(staging)/upload", layersTo: "\(staging)/layers", platform: platform)
+        }
         return try await turn.take {
-            try await BlockingPool.shared.run {
-                for layer in found.layers {
-                    try FileAccess.rename("\(staging)/layers/\(layer.diffID.hex)", to: "\(layers)/\(layer.diffID.hex)")
-                }
-                try FileAccess.synchronize(directory: layers)
-            }
+            try await BlockingPool.shared.run { try found.moveLayers(to: layers) }
             let row = StoredImage(
                 image: BaseImage(
                     name: name.description, platform: found.platform, config: found.config, history: found.history, layers: found.layers),

@@ -17,7 +17,10 @@ struct ProbeRoutes: Sendable {
     var all: [Route] {
         [
             Route("GET", "/healthz", .anyone) { _ in .text("ok\n") },
-            Route("GET", "/readyz", .anyone) { _ in .text("ready\n") },
+            Route("GET", "/readyz", .anyone) { _ in
+                if let trouble = store.trouble { throw RouteError.unavailable(trouble) }
+                return .text("ready\n")
+            },
             Route("GET", "/metrics", .member) { _ in
                 ServerResponse(
                     status: 200, headers: [HeaderField("content-type", PrometheusText.contentType)],

@@ -1,6 +1,7 @@
 import Digests
 import FarmAPI
 import NIOCore
+import Store
 import Transport
 
 /// `/api/v1/builds`: submitting, following and looking at builds.
@@ -50,8 +51,19 @@ struct BuildRoutes: Sendable {
     private func events(_ request: RoutedRequest) async throws -> ServerResponse {
         let after = try count(request, "after", default: 0, in: 0...Int.max)
         let events = try await engine.events(of: request.parameter("id"), after: after)
+        let follow = request.query("follow") != "false"
         return JSONLineStream.response { writer in
-            for try await event in events { try await writer.write(event) }
+            if follow {
+                for try await event in events { try await writer.write(event) }
+            } else {
+                var position = after
+                while case let page = try await events.store.events(of: events.build, after: position, limit: BuildEvents.page),
+                    let last = page.last
+                {
+                    for event in page { try await writer.write(event) }
+                    position = last.sequence
+                }
+            }
         }
     }
 

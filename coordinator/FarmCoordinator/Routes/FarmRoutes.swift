@@ -1,3 +1,4 @@
+import BuildPlan
 import FarmAPI
 import Transport
 
@@ -34,7 +35,13 @@ struct FarmRoutes: Sendable {
             Route("GET", "/api/v1/images", .client) { _ in .json(try await images.list()) },
             Route("PUT", "/api/v1/images", .client) { request in
                 let name = try ImageName(request.requiredQuery("name"))
-                let image = try await images.receive(name, archive: request.request.body)
+                let platform = try request.query("platform").map { text in
+                    guard let platform = Platform(text) else {
+                        throw RouteError.badRequest("platform=\(text): expected linux/ARCHITECTURE")
+                    }
+                    return platform
+                }
+                let image = try await images.receive(name, archive: request.request.body, platform: platform)
                 try await engine.imagesChanged()
                 return .json(image, status: 201)
             },

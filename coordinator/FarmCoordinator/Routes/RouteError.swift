@@ -2,6 +2,7 @@ import FarmAPI
 import FileTree
 import Glibc
 import NIOCore
+import OCI
 import Transport
 
 /// Why a request is not answered as it wished; each has its status.
@@ -93,18 +94,32 @@ extension RouteError {
             case .unavailable(let text): self = .unavailable(text)
             }
         case let error as FileTreeError: self.init(error)
+        // The path in it is that of the upload's copy here, which says nothing to the user.
+        case ImageError.notAnImage(_, let reason):
+            self = .badRequest(ImageError.notAnImage(path: "the archive", reason: reason).description)
+        case let error as ImageError: self = .badRequest(error.description)
+        case LayerError.system(_, _, let code), SetupError.failed(_, _, let code): self.init(errno: code)
+        case let error as LayerError: self = .badRequest(error.description)
         case TransportError.bodyTooLarge(let limit): self = .tooLarge(limit: Int64(limit))
         case let error as TransportError: self = .badRequest("the body did not arrive: \(error)")
         case is CancellationError: self = .unavailable("the request was given up")
-        default: self = .internal("the coordinator failed; its log says more")
+        default: self = .internal(Self.unforeseen)
+        }
+    }
+
+    private static let unforeseen = "the coordinator failed; its log says more"
+
+    private init(errno code: Int32) {
+        switch code {
+        case ENOSPC, EDQUOT: self = .insufficientStorage("the coordinator's disk is full; free space below its data directory")
+        default: self = .internal(Self.unforeseen)
         }
     }
 
     private init(_ error: FileTreeError) {
         switch error {
-        case .system(_, _, let code) where code == ENOSPC || code == EDQUOT:
-            self = .insufficientStorage("the coordinator's disk is full; free space below its data directory")
-        case .system, .missingContent, .missingObject: self = .internal("the coordinator failed; its log says more")
+        case .system(_, _, let code): self.init(errno: code)
+        case .missingContent, .missingObject: self = .internal(Self.unforeseen)
         case .tooLarge, .malformed, .digestMismatch, .changedWhileRead, .deviceNode, .notDirectory, .tooManySymlinks:
             self = .badRequest(error.description)
         case .notFound: self = .notFound(error.description)

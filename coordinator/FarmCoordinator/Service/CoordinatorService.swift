@@ -47,7 +47,7 @@ public final class CoordinatorService: Sendable {
         let (lock, store) = try await BlockingPool.shared.run {
             for directory in layout.directories { try FileAccess.makeDirectories(directory, mode: 0o700) }
             let lock = try DirectoryLock(directory: layout.data)
-            return (lock, try Store(path: layout.database))
+            return (lock, try Store(path: layout.database, logger: log))
         }
         let disk = DiskReserve(directory: layout.data, reserved: configuration.reservedSpace)
         let contexts = try await ContextStore(layout: layout, disk: disk, limit: configuration.contextLimit)
@@ -93,6 +93,7 @@ public final class CoordinatorService: Sendable {
     private func stop() async {
         log.notice("stopping")
         await server.shutdown(grace: Self.grace)
+        do { try await store.close() } catch { log.error("the store did not close well", metadata: ["error": "\(error)"]) }
         lock.release()
         log.notice("stopped")
     }

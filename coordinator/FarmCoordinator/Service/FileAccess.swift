@@ -79,12 +79,12 @@ enum FileAccess {
         guard Glibc.rename(path, target) == 0 else { throw .failed("rename", path, errno) }
     }
 
-    /// Makes renames in the directory durable.
-    static func synchronize(directory: String) throws(SetupError) {
-        let file = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard file >= 0 else { throw .failed("open", directory, errno) }
+    /// Makes a file's content, or a directory's names, durable.
+    static func synchronize(_ path: String) throws(SetupError) {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw .failed("open", path, errno) }
         defer { close(file) }
-        guard fsync(file) == 0 else { throw .failed("synchronize", directory, errno) }
+        guard fsync(file) == 0 else { throw .failed("synchronize", path, errno) }
     }
 
     /// The names in a directory.
