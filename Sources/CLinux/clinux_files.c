@@ -73,8 +73,6 @@ int clinux_fsetxattr(int descriptor, const char *name, const void *value, size_t
 }
 ssize_t clinux_flistxattr(int descriptor, char *list, size_t size) { return flistxattr(descriptor, list, size); }
 int clinux_fremovexattr(int descriptor, const char *name) { return fremovexattr(descriptor, name); }
-ssize_t clinux_getxattr(const char *path, const char *name, void *value, size_t size) { return getxattr(path, name, value, size); }
-ssize_t clinux_listxattr(const char *path, char *list, size_t size) { return listxattr(path, list, size); }
 ssize_t clinux_lgetxattr(const char *path, const char *name, void *value, size_t size) { return lgetxattr(path, name, value, size); }
 int clinux_lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags) {
     return lsetxattr(path, name, value, size, flags);

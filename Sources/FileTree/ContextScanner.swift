@@ -59,10 +59,10 @@ public struct ContextScanner: Sendable {
     }
 
     private static func save(_ workers: [ScanWorker], known: ScanIndex, settled: Int64, to path: [UInt8]) {
-        let seen = workers.flatMap(\.seen).filter { $0.changed < settled }
-        let isNew = workers.contains { $0.hashedCount > 0 } || seen.count != known.count
+        let isNew = workers.contains { $0.hashedCount > 0 } || workers.reduce(0, { $0 + $1.seen.count }) != known.count
+        guard isNew else { return }
         // Without an index the next scan is slower and nothing else: a full disk must not fail the build here.
-        if isNew { try? ScanIndex.write(seen, to: path) }
+        try? ScanIndex.write(workers.flatMap(\.seen).filter { $0.changed < settled }, to: path)
     }
 
     private static func now() -> Int64 {

@@ -8,8 +8,8 @@ public struct RootEntry: Hashable, Sendable {
     public var path: [UInt8]
     public var status: FileStatus
     /// For a symlink: where it points to.
-    public var target: [UInt8]
-    public var attributes: [ExtendedAttributes.Attribute]
+    public var target: [UInt8] = []
+    public var attributes: [ExtendedAttributes.Attribute] = []
 }
 
 /// Something that a source of COPY --from or of a mount means in a mounted root.
@@ -29,16 +29,21 @@ extension RootResolver {
     ///
     /// What `excludes` (relative to the place) leaves out is not there, nor is a directory that would be there only for its excluded contents.
     public func entries(at place: [UInt8], excludes: IgnorePatterns = IgnorePatterns()) throws -> [RootEntry] {
-        let start = try open(place, flags: CLINUX_O_PATH)
-        var found = [try entry([], start)]
-        if found[0].status.kind == .directory {
+        guard let status = try status(place) else { throw FileTreeError.notFound(path: FileTreeError.text(place)) }
+        switch status.kind {
+        case .directory:
+            let directory = try open(place, flags: O_RDONLY | O_DIRECTORY)
+            var found = [try Self.entry([], directory)]
             var waiting: [RootEntry] = []
-            try list(try open(place, flags: O_RDONLY | O_DIRECTORY), at: [], depth: 0, excludes, &waiting, &found)
+            try Self.list(directory, at: [], depth: 0, excludes, &waiting, &found)
+            return found
+        case .file: return [try Self.entry([], try open(place, flags: O_RDONLY | O_NONBLOCK))]
+        case .symlink: return [RootEntry(path: [], status: status, target: try readLink([], in: open(place, flags: CLINUX_O_PATH).number))]
+        case .fifo, .characterDevice, .blockDevice, .socket: return [RootEntry(path: [], status: status)]
         }
-        return found
     }
 
-    private func list(
+    private static func list(
         _ directory: FileDescriptor, at path: [UInt8], depth: Int, _ excludes: IgnorePatterns, _ waiting: inout [RootEntry],
         _ found: inout [RootEntry]
     ) throws {
@@ -46,13 +51,24 @@ extension RootResolver {
             throw FileTreeError.tooLarge(what: "the depth of a tree", limit: TreeSelector.depthLimit)
         }
         for name in try DirectoryListing.names(in: directory) {
+            guard let status = try FileStatus.of(name, in: directory.number), status.kind != .socket else { continue }
             let child = joined(path, name)
-            let file = try FileDescriptor(name, in: directory.number, flags: CLINUX_O_PATH | O_NOFOLLOW)
-            let entry = try entry(child, file)
-            if entry.status.kind == .socket { continue }
-            let isDirectory = entry.status.kind == .directory
+            let isDirectory = status.kind == .directory
             let decision = excludes.isEmpty ? .include : excludes.decision(path: child, isDirectory: isDirectory)
             if decision == .exclude { continue }
+            var below: FileDescriptor?
+            let entry: RootEntry
+            switch status.kind {
+            case .directory:
+                let open = try FileDescriptor(name, in: directory.number, flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+                below = open
+                entry = try Self.entry(child, open)
+            // Only what is no fifo and no device is opened: those would block or do things.
+            case .file:
+                entry = try Self.entry(child, try FileDescriptor(name, in: directory.number, flags: O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
+            case .symlink: entry = RootEntry(path: child, status: status, target: try readLink(name, in: directory.number))
+            case .fifo, .characterDevice, .blockDevice, .socket: entry = RootEntry(path: child, status: status)
+            }
             let waitingBefore = waiting.count
             if decision == .excludeButDescend {
                 waiting.append(entry)
@@ -61,19 +77,12 @@ extension RootResolver {
                 waiting.removeAll()
                 found.append(entry)
             }
-            if isDirectory {
-                let below = try FileDescriptor(name, in: directory.number, flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-                try list(below, at: child, depth: depth + 1, excludes, &waiting, &found)
-            }
+            if let below { try list(below, at: child, depth: depth + 1, excludes, &waiting, &found) }
             if waiting.count > waitingBefore { waiting.removeLast(waiting.count - waitingBefore) }
         }
     }
 
-    private func entry(_ path: [UInt8], _ file: FileDescriptor) throws -> RootEntry {
-        let status = try file.status()
-        let isLink = status.kind == .symlink
-        return RootEntry(
-            path: path, status: status, target: isLink ? try readLink([], in: file.number) : [],
-            attributes: status.kind == .file || status.kind == .directory ? try ExtendedAttributes.portable(of: file) : [])
+    private static func entry(_ path: [UInt8], _ file: FileDescriptor) throws -> RootEntry {
+        RootEntry(path: path, status: try file.status(), attributes: try ExtendedAttributes.portable(of: file))
     }
 }

@@ -66,9 +66,6 @@ ssize_t clinux_fgetxattr(int descriptor, const char *name, void *value, size_t s
 int clinux_fsetxattr(int descriptor, const char *name, const void *value, size_t size, int flags);
 ssize_t clinux_flistxattr(int descriptor, char *list, size_t size);
 int clinux_fremovexattr(int descriptor, const char *name);
-// Extended attributes of a path, a symlink followed.
-ssize_t clinux_getxattr(const char *path, const char *name, void *value, size_t size);
-ssize_t clinux_listxattr(const char *path, char *list, size_t size);
 // Extended attributes of a path; of a symlink itself.
 ssize_t clinux_lgetxattr(const char *path, const char *name, void *value, size_t size);
 int clinux_lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags);
