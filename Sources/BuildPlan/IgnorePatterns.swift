@@ -89,5 +89,6 @@ public struct IgnoreFileError: Error, Hashable, Sendable, CustomStringConvertibl
     /// What is wrong there.
     public let reason: String
 
+    /// The line and what is wrong.
     public var description: String { "line \(line): \(reason)" }
 }

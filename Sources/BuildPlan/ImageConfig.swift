@@ -55,9 +55,13 @@ public struct ImageConfig: Hashable, Sendable, Codable {
 public struct Healthcheck: Hashable, Sendable, Codable {
     /// `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", command]`.
     public var test: [String]
+    /// Between two checks.
     public var interval: Int64 = 0
+    /// After which a check counts as failed.
     public var timeout: Int64 = 0
+    /// After the start, in which failures do not count.
     public var startPeriod: Int64 = 0
+    /// Between two checks in the start period.
     public var startInterval: Int64 = 0
     /// Failures in a row until the container counts as unhealthy; 0 means the default.
     public var retries: Int = 0
@@ -70,13 +74,16 @@ public struct Healthcheck: Hashable, Sendable, Codable {
 public struct HistoryEntry: Hashable, Sendable, Codable {
     /// The instruction, as `docker history` shows it.
     public var createdBy: String
+    /// Free text.
     public var comment: String?
+    /// From MAINTAINER.
     public var author: String?
     /// True where the instruction made no layer.
     public var emptyLayer: Bool
     /// When; nil until the step has run.
     public var created: Timestamp?
 
+    /// An entry of the instruction's text, with nothing else known by default.
     public init(
         createdBy: String, comment: String? = nil, author: String? = nil, emptyLayer: Bool, created: Timestamp? = nil
     ) {
@@ -95,6 +102,7 @@ public struct LayerDescriptor: Hashable, Sendable, Codable {
     /// Bytes of the uncompressed tar.
     public var size: Int64
 
+    /// A layer by its two properties.
     public init(diffID: Digest, size: Int64) {
         self.diffID = diffID
         self.size = size
@@ -105,12 +113,14 @@ public struct LayerDescriptor: Hashable, Sendable, Codable {
 public struct BaseImage: Hashable, Sendable, Codable {
     /// The name under which it was found.
     public var name: String
+    /// Where it runs.
     public var platform: Platform
     public var config: ImageConfig
     public var history: [HistoryEntry]
     /// Lowest first.
     public var layers: [LayerDescriptor]
 
+    /// An image of what was read of it.
     public init(name: String, platform: Platform, config: ImageConfig, history: [HistoryEntry], layers: [LayerDescriptor]) {
         self.name = name
         self.platform = platform

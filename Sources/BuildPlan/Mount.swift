@@ -2,7 +2,9 @@
 public struct Mount: Hashable, Sendable, Codable {
     /// Absolute, cleaned, never `/`.
     public var target: String
+    /// True where the step must not write: the default for bind mounts.
     public var readOnly: Bool
+    /// What is mounted.
     public var kind: Kind
 
     /// What is mounted.
@@ -14,6 +16,7 @@ public struct Mount: Hashable, Sendable, Codable {
         case tmpfs(size: UInt64?)
     }
 
+    /// A mount of its parts.
     public init(target: String, readOnly: Bool, kind: Kind) {
         self.target = target
         self.readOnly = readOnly
@@ -34,16 +37,21 @@ public struct Mount: Hashable, Sendable, Codable {
 public struct CacheMount: Hashable, Sendable, Codable {
     /// Defaults to the cleaned target before WORKDIR was joined.
     public var id: String
+    /// What a second step at the same time gets.
     public var sharing: Sharing
     /// Of the volume's root, when it is new.
     public var mode: UInt16
+    /// The owner of the volume's root, when it is new.
     public var uid: UInt32
+    /// The group of the volume's root, when it is new.
     public var gid: UInt32
     /// `from` and `source`: the first content of a new volume.
     public var seed: TreeSelection?
 
+    /// What BuildKit gives.
     public static let defaultMode: UInt16 = 0o755
 
+    /// A shared cache of root, unless told.
     public init(
         id: String, sharing: Sharing = .shared, mode: UInt16 = CacheMount.defaultMode, uid: UInt32 = 0, gid: UInt32 = 0,
         seed: TreeSelection? = nil

@@ -147,6 +147,7 @@ public struct PathPatternError: Error, Hashable, Sendable, CustomStringConvertib
     /// What is wrong with it.
     public let reason: String
 
+    /// The pattern and what is wrong.
     public var description: String { "pattern '\(pattern)': \(reason)" }
 }
 

@@ -4,10 +4,12 @@ public struct Plan: Hashable, Sendable, Codable {
     public var stages: [Stage]
     /// The index of the stage that becomes the image.
     public var target: Int
+    /// Of the image.
     public var platform: Platform
     /// What the user should know though nothing is wrong: deprecated syntax, an unused build argument.
     public var warnings: [String]
 
+    /// A plan of stages in their order.
     public init(stages: [Stage], target: Int, platform: Platform, warnings: [String] = []) {
         self.stages = stages
         self.target = target
@@ -20,13 +22,16 @@ public struct Plan: Hashable, Sendable, Codable {
 public struct Stage: Hashable, Sendable, Codable {
     /// The name after AS, else `stage-N` with N the number of its FROM in the file.
     public var name: String
+    /// What the first step runs on.
     public var base: StageBase
+    /// In the order in which they run.
     public var steps: [Step]
     /// The image configuration after the last instruction.
     public var config: ImageConfig
     /// One entry an instruction, after those of the base; entries with a layer are in the order of `steps`.
     public var history: [HistoryEntry]
 
+    /// A stage of its parts.
     public init(name: String, base: StageBase, steps: [Step], config: ImageConfig, history: [HistoryEntry]) {
         self.name = name
         self.base = base
@@ -58,10 +63,12 @@ public enum StageBase: Hashable, Sendable, Codable {
 public struct Step: Hashable, Sendable, Codable {
     /// What progress shows: `[builder 2/5] RUN make`.
     public var name: String
+    /// What it does; this alone enters the step's key.
     public var operation: Operation
     /// Lines of the source file, from 1.
     public var lines: ClosedRange<Int>
 
+    /// A step of its parts.
     public init(name: String, operation: Operation, lines: ClosedRange<Int>) {
         self.name = name
         self.operation = operation
@@ -104,12 +111,14 @@ public enum TreeSource: Hashable, Sendable, Codable {
 
 /// A part of a tree, the content of which enters a step's key.
 public struct TreeSelection: Hashable, Sendable, Codable {
+    /// The tree.
     public var source: TreeSource
     /// Relative to the tree's root, without a leading slash; empty for the whole.
     public var path: String
     /// True where `*`, `?` and `[…]` match as in COPY.
     public var wildcards: Bool
 
+    /// A part of a tree.
     public init(source: TreeSource, path: String, wildcards: Bool) {
         self.source = source
         self.path = path
@@ -129,12 +138,14 @@ public struct RunOperation: Hashable, Sendable, Codable {
     public var workingDirectory: String
     /// `user[:group]`, or nil for root.
     public var user: String?
+    /// What network the command has.
     public var network: NetworkMode
     /// In the order in which they are mounted: parents first, one a target.
     public var mounts: [Mount]
     /// Scripts of heredocs that begin with `#!`: files that are there during the step only.
     public var files: [InlineFile]
 
+    /// A command; everything but its arguments, environment and directory has a default.
     public init(
         arguments: [String], environment: [String], workingDirectory: String, user: String? = nil, network: NetworkMode = .host,
         mounts: [Mount] = [], files: [InlineFile] = []
@@ -161,8 +172,10 @@ public enum NetworkMode: String, Hashable, Sendable, Codable, CaseIterable {
 public struct InlineFile: Hashable, Sendable, Codable {
     /// For COPY the name in the destination; for RUN the absolute path in the container.
     public var path: String
+    /// As it is written, line ends too.
     public var content: String
 
+    /// A file of its name and content.
     public init(path: String, content: String) {
         self.path = path
         self.content = content
@@ -186,6 +199,7 @@ public struct CopyOperation: Hashable, Sendable, Codable {
     /// `--exclude` patterns, relative to each source.
     public var excludes: [String]
 
+    /// A copy that keeps modes, and unpacks and leaves out nothing, unless told.
     public init(
         sources: [CopySource], from: TreeSource, destination: String, owner: String? = nil, mode: UInt16? = nil,
         unpacksArchives: Bool = false, excludes: [String] = []

@@ -16,6 +16,7 @@ public struct Platform: Hashable, Sendable, Codable {
 }
 
 extension Platform: LosslessStringConvertible {
+    /// `os/architecture[/variant]`
     public var description: String { [os, architecture, variant].compactMap(\.self).joined(separator: "/") }
 
     /// Reads `os/architecture[/variant]`; nil for anything else. `x86_64` and `aarch64` become Go's names.

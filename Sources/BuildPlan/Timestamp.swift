@@ -16,6 +16,7 @@ public struct Timestamp: Hashable, Sendable, Comparable {
     /// The epoch itself.
     public static let epoch = Timestamp(nanoseconds: 0)
 
+    /// The earlier is the lesser.
     public static func < (a: Timestamp, b: Timestamp) -> Bool { a.nanoseconds < b.nanoseconds }
 
     /// Seconds from `earlier` to this, with a fraction.
@@ -26,6 +27,7 @@ extension Timestamp: LosslessStringConvertible {
     private static let billion: Int64 = 1_000_000_000
     private static let secondsPerDay: Int64 = 86_400
 
+    /// RFC 3339 in UTC, with as many digits of the fraction as are needed.
     public var description: String {
         let seconds = nanoseconds.flooredDivision(by: Self.billion)
         let fraction = nanoseconds - seconds * Self.billion
@@ -122,6 +124,7 @@ extension Int64 {
 }
 
 extension Timestamp: Codable {
+    /// Reads RFC 3339 text.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
@@ -131,6 +134,7 @@ extension Timestamp: Codable {
         self = time
     }
 
+    /// Writes RFC 3339 text in UTC.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)

@@ -70,8 +70,9 @@ public final class HTTPClient: Sendable {
         link.onLoop { $0.close(.closed) }
     }
 
+    /// Bodies that are still being read or written go on to their end.
     deinit {
-        state.withLock { $0.connection }?.link.whenSuccess { $0.handler.value.close(.closed) }
+        state.withLock { $0.connection }?.link.whenSuccess { $0.handler.value.drain() }
     }
 
     private func start(_ exchange: ClientExchange) {

@@ -30,6 +30,8 @@ public struct ServerConfiguration: Sendable {
 public final class HTTPServer: Sendable {
     private struct State {
         var listener: (any Channel)?
+        /// For connections from now on; those that are open keep what they began with.
+        var tls: TLSContext?
         var channels: [ObjectIdentifier: any Channel] = [:]
         var stopped = false
     }
@@ -46,16 +48,14 @@ public final class HTTPServer: Sendable {
 
     /// Binds and serves; returns the port that is bound. Throws when the address is taken or a file of the identity is bad.
     public func start() async throws -> Int {
-        let configuration = configuration
-        let side = TLSContext.Side.server(requiresCertificate: configuration.requiresCertificate)
-        let tls = try await NIOThreadPool.singleton.runIfActive { try TLSContext(side: side, identity: configuration.identity) }
+        try await reloadIdentity()
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.writeBufferWaterMark, value: .transport)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try self.configure(channel, tls) }
+                channel.eventLoop.makeCompletedFuture { try self.configure(channel) }
             }
         let channel: any Channel
         do {
@@ -66,6 +66,14 @@ public final class HTTPServer: Sendable {
         }
         state.withLock { $0.listener = channel }
         return channel.localAddress?.port ?? configuration.port
+    }
+
+    /// Reads the identity's files anew, for connections from now on: after a renewal. Throws when a file is bad, and goes on as before then.
+    public func reloadIdentity() async throws {
+        let identity = configuration.identity
+        let side = TLSContext.Side.server(requiresCertificate: configuration.requiresCertificate)
+        let tls = try await NIOThreadPool.singleton.runIfActive { try TLSContext(side: side, identity: identity) }
+        state.withLock { $0.tls = tls }
     }
 
     /// Stops accepting, lets running requests end for up to `grace`, then closes what is left.
@@ -85,13 +93,14 @@ public final class HTTPServer: Sendable {
         timer.cancel()
     }
 
-    private func configure(_ channel: any Channel, _ tls: TLSContext) throws {
+    private func configure(_ channel: any Channel) throws {
         let id = ObjectIdentifier(channel)
-        let stopped = state.withLock { state in
-            if !state.stopped { state.channels[id] = channel }
-            return state.stopped
+        let tls = state.withLock { state -> TLSContext? in
+            if state.stopped { return nil }
+            state.channels[id] = channel
+            return state.tls
         }
-        if stopped { return channel.close(promise: nil) }
+        guard let tls else { return channel.close(promise: nil) }
         channel.closeFuture.whenComplete { _ in self.state.withLock { _ = $0.channels.removeValue(forKey: id) } }
 
         let remoteAddress = Self.describe(channel.remoteAddress)

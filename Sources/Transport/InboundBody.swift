@@ -30,29 +30,3 @@ public struct InboundBody: AsyncSequence, Sendable {
         return whole
     }
 }
-
-/// Why an exchange failed.
-public enum TransportError: Error, Sendable, Equatable {
-    /// Nobody answers at that address.
-    case connectFailed(address: String, reason: String)
-    /// The server's address is taken, not ours, or not allowed.
-    case bindFailed(address: String, reason: String)
-    /// The TLS handshake was refused, by us or by the peer; the reason names the certificate's fault.
-    case handshakeFailed(address: String, reason: String)
-    /// The connection broke off, or the peer no longer answers.
-    case connectionLost
-    /// The peer gave the exchange up; the codes are HTTP/2's (RFC 9113, 7).
-    case streamReset(code: UInt32)
-    /// The response's head did not come in time.
-    case deadlineExceeded
-    /// A body is larger than its reader takes.
-    case bodyTooLarge(limit: Int)
-    /// A streamed body was longer or shorter than its announced length.
-    case wrongBodyLength
-    /// A header's name or value has characters that must not be sent, or the request's target has.
-    case invalidHeader(name: String)
-    /// A file of the identity can't be used.
-    case badIdentity(file: String, reason: String)
-    /// The client, or this body, is closed on our side.
-    case closed
-}

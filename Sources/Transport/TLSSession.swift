@@ -137,7 +137,9 @@ final class TLSSession {
 
     /// The next plain bytes, up to four records.
     func read(_ allocator: ByteBufferAllocator) -> Read {
-        var bytes = allocator.buffer(capacity: 4 * 16384)
+        // What comes out is never more than what waits inside.
+        let inside = farm_BIO_pending(input) + Int(SSL_pending(ssl))
+        var bytes = allocator.buffer(capacity: min(max(inside, 256), 4 * 16384))
         while bytes.writableBytes > 0 {
             ERR_clear_error()
             var count = 0

@@ -105,7 +105,11 @@ extension DeltaManifest {
         var gone: Set<TreePath> = []
         for path in deletions {
             guard let there = head[path] else { continue }
-            if there.isDirectory || there == old[path] { gone.insert(path) }
+            // A directory's time changes with what is in it, which speaks for itself.
+            if there == old[path] || there.isDirectory && old[path]?.isDirectory == true { gone.insert(path) }
+        }
+        for entry in puts where !entry.isDirectory {
+            for index in head.inside(entry.path) { gone.insert(head.entries[index].path) }
         }
         // A directory is deleted only with all that is in it; from the bottom, since a kept directory keeps those above it.
         var kept: Set<TreePath> = []
@@ -115,9 +119,6 @@ extension DeltaManifest {
                 gone.remove(path)
                 kept.insert(path)
             }
-        }
-        for entry in puts where !entry.isDirectory {
-            for index in head.inside(entry.path) { gone.insert(head.entries[index].path) }
         }
         // A kept directory has to be named only where something below it is.
         let own = Set(puts.map(\.path))

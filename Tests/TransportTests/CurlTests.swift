@@ -60,6 +60,30 @@ struct CurlTests {
         }
     }
 
+    @Test func `a client that stands still is noticed, and its handler cancelled`() async throws {
+        let events = Seen()
+        let (server, port) = try await farm.server(pingInterval: .milliseconds(200)) { _ in
+            events.add("started")
+            try? await Task.sleep(for: .seconds(600))
+            if Task.isCancelled { events.add("cancelled") }
+            return ServerResponse(status: 200)
+        }
+        let files = try farm.files("curl")
+        let child = try Child([
+            "/usr/bin/curl", "-sS", "--http2", "--cacert", files.authority, "--cert", files.certificate, "--key", files.key,
+            "https://localhost:\(port)/",
+        ])
+        await events.wait(for: "started")
+        // It lives through many intervals while it answers pings.
+        try await Task.sleep(for: .seconds(1))
+        #expect(!events.values.contains("cancelled"))
+        child.signal(SIGSTOP)
+        await events.wait(for: "cancelled")
+        child.signal(SIGKILL)
+        #expect(try await child.wait() == -1)
+        await server.shutdown(grace: .zero)
+    }
+
     @Test func `clients that are killed in the middle do no harm`() async throws {
         let events = Seen()
         let part = pattern(200_000)
@@ -86,27 +110,45 @@ struct CurlTests {
     }
 }
 
-/// Runs a program to its end, away from the cooperative pool; -1 where it was killed.
+/// Runs a program to its end; -1 where it was killed.
 @discardableResult
 func run(_ arguments: [String], killAfter: Duration? = nil) async throws -> Int32 {
-    var pid: pid_t = 0
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-    if killAfter != nil { posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0) }
-    var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
-    pointers.append(nil)
-    defer { for pointer in pointers { free(pointer) } }
-    guard posix_spawn(&pid, arguments[0], &actions, nil, pointers, environ) == 0 else { return 127 }
+    let child = try Child(arguments, quiet: killAfter != nil)
     if let killAfter {
         try? await Task.sleep(for: killAfter)
-        kill(pid, SIGKILL)
+        child.signal(SIGKILL)
     }
-    let child = pid
-    return try await NIOThreadPool.singleton.runIfActive {
-        var status: Int32 = 0
-        while waitpid(child, &status, 0) < 0, errno == EINTR {}
-        return status & 0x7F == 0 ? (status >> 8) & 0xFF : -1
+    return try await child.wait()
+}
+
+/// A program that runs.
+struct Child {
+    private let pid: pid_t
+
+    init(_ arguments: [String], quiet: Bool = false) throws {
+        var pid: pid_t = 0
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        if quiet { posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0) }
+        var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+        pointers.append(nil)
+        defer { for pointer in pointers { free(pointer) } }
+        guard posix_spawn(&pid, arguments[0], &actions, nil, pointers, environ) == 0 else { throw SocketError() }
+        self.pid = pid
+    }
+
+    func signal(_ signal: Int32) { kill(pid, signal) }
+
+    /// Its exit status, -1 where a signal ended it. Waits away from the cooperative pool.
+    func wait() async throws -> Int32 {
+        let pid = pid
+        return try await NIOThreadPool.singleton.runIfActive {
+            var status: Int32 = 0
+            while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+            return status & 0x7F == 0 ? (status >> 8) & 0xFF : -1
+        }
     }
 }

@@ -152,6 +152,13 @@ struct EndingTests {
         await second.shutdown(grace: .seconds(5))
     }
 
+    @Test func `a body outlives the client that it came from`() async throws {
+        let (server, port) = try await farm.server { _ in ServerResponse(status: 200, body: .bytes(pattern(8 << 20))) }
+        let response = try await farm.client(port).send(ClientRequest(method: "GET", target: "/"))
+        #expect(try await response.body.collect(upTo: 8 << 20) == pattern(8 << 20))
+        await server.shutdown(grace: .seconds(5))
+    }
+
     @Test func `a shutdown lets a running request end`() async throws {
         let events = Seen()
         let (server, port) = try await farm.server { _ in

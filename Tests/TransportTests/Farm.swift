@@ -54,12 +54,14 @@ final class Farm: Sendable {
     }
 
     func server(
-        requiresCertificate: Bool = true, port: Int = 0, handler: @escaping @Sendable (ServerRequest) async -> ServerResponse
+        requiresCertificate: Bool = true, port: Int = 0, pingInterval: Duration = .seconds(10),
+        handler: @escaping @Sendable (ServerRequest) async -> ServerResponse
     ) async throws -> (server: HTTPServer, port: Int) {
         let files = try files("server", role: Role.coordinator, names: ["localhost"], addresses: ["127.0.0.1"])
         var configuration = ServerConfiguration(
             host: "127.0.0.1", port: port, identity: identity(files), requiresCertificate: requiresCertificate)
         configuration.handshakeTimeout = .seconds(1)
+        configuration.pingInterval = pingInterval
         let server = HTTPServer(configuration: configuration, handler: handler)
         return (server, try await server.start())
     }

@@ -101,6 +101,21 @@ struct HandshakeTests {
         await server.shutdown(grace: .zero)
     }
 
+    @Test func `a renewed certificate is shown from the next connection on`() async throws {
+        let past = Validity(notBefore: .seconds(-7200), notAfter: .seconds(-3600))
+        let files = try farm.files("renewed", addresses: ["127.0.0.1"], validity: past)
+        let server = HTTPServer(
+            configuration: ServerConfiguration(host: "127.0.0.1", port: 0, identity: farm.identity(files), requiresCertificate: true)
+        ) { _ in ServerResponse(status: 200) }
+        let port = try await server.start()
+        let identity = farm.identity(try farm.files("worker"))
+        #expect(try await refusal(port, identity) == "the peer's certificate has expired")
+        _ = try farm.files("renewed", addresses: ["127.0.0.1"])
+        try await server.reloadIdentity()
+        #expect(try await refusal(port, identity) == "no refusal: 200")
+        await server.shutdown(grace: .zero)
+    }
+
     @Test func `nobody at the address is a failed connect`() async throws {
         let silent = try SilentListener()
         let port = silent.port
