@@ -41,7 +41,9 @@ final class TarReader {
         entry.uid = try Self.owner(archive_entry_uid(pointer), name)
         entry.gid = try Self.owner(archive_entry_gid(pointer), name)
         entry.seconds = Int64(archive_entry_mtime(pointer))
-        entry.nanoseconds = Int64(archive_entry_mtime_nsec(pointer))
+        // libarchive takes a fraction as it stands, also where it makes no time.
+        let fraction = Int64(archive_entry_mtime_nsec(pointer))
+        entry.nanoseconds = (0..<1_000_000_000).contains(fraction) ? fraction : 0
         entry.xattrs = try Self.xattrs(of: pointer, name)
         return entry
     }

@@ -51,7 +51,7 @@ struct `A layer store` {
         let other = try LayerStore(directory: temporary.path + "/other")
         try other.receive(layer, from: ByteGiver(archive(of: layer)))
         #expect(other.all() == [layer])
-        #expect(try names(in: other.directory) == ["1", "1.layer", "tmp"])
+        #expect(try names(in: other.directory) == ["1", "1.layer", "format", "tmp"])
         let again = ByteCollector()
         try other.write(diffID: layer.diffID, to: again)
         #expect(Digest.of(again.bytes) == layer.diffID)
@@ -68,7 +68,7 @@ struct `A layer store` {
         try again.write(diffID: layer.diffID, to: collector)
         #expect(collector.bytes == bytes)
         try again.remove(layer.diffID)
-        #expect(try names(in: store.directory) == ["tmp"])
+        #expect(try names(in: store.directory) == ["format", "tmp"])
     }
 
     @Test func `Bytes with another digest are refused and leave nothing`() throws {
@@ -80,7 +80,7 @@ struct `A layer store` {
         #expect(throws: LayerStoreError.self) { try other.receive(layer, from: ByteGiver(wrong)) }
         #expect(throws: (any Error).self) { try other.receive(layer, from: ByteGiver(Array(bytes.prefix(600)))) }
         #expect(other.all() == [])
-        #expect(try names(in: other.directory) == ["tmp"])
+        #expect(try names(in: other.directory) == ["format", "tmp"])
         #expect(try names(in: other.directory + "/tmp") == [])
     }
 
@@ -97,7 +97,7 @@ struct `A layer store` {
         try shellBytes("cd \(store.directory) && mkdir zz && touch zz/f yy.layer yy.contents zz.contents")
         let again = try LayerStore(directory: store.directory)
         #expect(again.all() == [layer])
-        #expect(try names(in: store.directory) == ["1", "1.layer", "tmp"])
+        #expect(try names(in: store.directory) == ["1", "1.layer", "format", "tmp"])
         #expect(try names(in: store.directory + "/tmp") == [])
     }
 
@@ -124,7 +124,7 @@ struct `A layer store` {
         #expect(try Set(store.collect(keeping: 0)) == [layers[1].diffID, layers[3].diffID])
         store.unpin([layers[0].diffID])
         #expect(try store.collect(keeping: 0) == [layers[0].diffID])
-        #expect(try names(in: store.directory) == ["tmp"])
+        #expect(try names(in: store.directory) == ["format", "tmp"])
     }
 
     @Test func `Pinning is all or nothing`() throws {
@@ -183,5 +183,36 @@ struct `A layer store` {
         #expect(access(path, F_OK) != 0)
         #expect(access("/etc/passwd", F_OK) == 0)
         try TreeRemoval.remove(path)
+    }
+
+    @Test func `A directory with other things in it is not taken for a store`() throws {
+        let other = temporary.path + "/precious"
+        try shellBytes("mkdir -p \(other)/zz; touch \(other)/file.txt")
+        #expect(throws: LayerStoreError.self) { try LayerStore(directory: other) }
+        #expect(try names(in: other) == ["file.txt", "zz"])
+    }
+
+    @Test func `Many threads may use it at once`() throws {
+        let store = store
+        let layers = try (0..<4).map { try commit("shared \($0)") }
+        let archives = try layers.map { try archive(of: $0) }
+        let other = try LayerStore(directory: temporary.path + "/other")
+        try withThreads(8) { thread in
+            for round in 0..<6 {
+                let index = (thread + round) % layers.count
+                try other.receive(layers[index], from: ByteGiver(archives[index], portion: 100))
+                if (try? other.pin([layers[index].diffID])) != nil {
+                    try other.write(diffID: layers[index].diffID, to: ByteCollector())
+                    other.unpin([layers[index].diffID])
+                }
+                _ = try other.collect(keeping: 4000)
+                let staging = try store.newUpper()
+                try write("\(thread % 2) \(round)", to: staging.upper + "/f")
+                _ = try store.commit(staging)
+            }
+        }
+        #expect(store.all().count == layers.count + 12)
+        #expect(Set(try LayerStore(directory: store.directory).all()) == Set(store.all()))
+        #expect(try names(in: other.directory + "/tmp") == [])
     }
 }

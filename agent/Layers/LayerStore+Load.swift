@@ -11,7 +11,7 @@ extension LayerStore {
         var files: [String] = []
         for name in try DirectoryListing.names(in: root) {
             let name = String(decoding: name, as: UTF8.self)
-            if name == "tmp" { continue }
+            if name == "tmp" || name == Self.formatName { continue }
             if name.contains(".") { files.append(name) } else { directories.insert(name) }
         }
         for name in directories {

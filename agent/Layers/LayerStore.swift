@@ -10,8 +10,8 @@ import Synchronization
 /// The layers on this agent's disk: immutable directories in overlayfs' upper form, by the digest of their archive.
 ///
 /// In the store's directory each layer has a short name of its own, since overlayfs' options must fit into a page: `4f/` is the layer,
-/// `4f.layer` its record, `4f.tar.zst` its archive where that is not canonical, `4f.contents` its index by content. `tmp/` has what is
-/// being made and what is being deleted. All calls block; all may be made from several threads at once.
+/// `4f.layer` its record, `4f.tar.zst` its archive where that is not canonical, `4f.contents` its index by content. `format` says that it is
+/// a store; `tmp/` has what is being made and what is being deleted. All calls block; all may be made from several threads at once.
 public final class LayerStore: Sendable {
     struct Entry {
         var name: String
@@ -38,10 +38,11 @@ public final class LayerStore: Sendable {
     /// Opens the store, creating its directory, and removes what a crash left half done.
     ///
     /// Layers that were made before the machine went down and were not known to be on the disk are read again and dropped if they are
-    /// damaged.
+    /// damaged. Throws ``LayerStoreError/notAStore(path:)`` for a directory with other things in it.
     public init(directory: String) throws {
         self.directory = directory
         try Self.makeDirectory(directory)
+        try Self.claim(directory)
         try TreeRemoval.remove(directory + "/tmp")
         try Self.makeDirectory(directory + "/tmp")
         try load()
@@ -185,6 +186,19 @@ public final class LayerStore: Sendable {
             state.nextTemporary += 1
             return "tmp/" + String(state.nextTemporary, radix: 36)
         }
+    }
+
+    /// What the file ``formatName`` says: opening deletes what it does not know, and must not do so in a directory of someone else.
+    private static let format = Array("farm layers 1\n".utf8)
+    static let formatName = "format"
+
+    private static func claim(_ directory: String) throws {
+        let path = directory + "/" + formatName
+        if let found = try? SmallFile.read(path), found == format { return }
+        let names = try DirectoryListing.names(in: FileDescriptor(Array(directory.utf8), flags: O_RDONLY | O_DIRECTORY))
+        // A file that is cut off was all that a crash left.
+        guard names.allSatisfy({ $0.elementsEqual(formatName.utf8) }) else { throw LayerStoreError.notAStore(path: directory) }
+        try SmallFile.write(format, to: path)
     }
 
     static func makeDirectory(_ path: String, _ mode: UInt32 = LayerArchive.defaultDirectoryMode) throws {
