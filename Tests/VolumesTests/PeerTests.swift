@@ -76,6 +76,14 @@ struct PeerTests {
             await three.stop()
             let stale = try await two.step(key) { try shell("test -e f; test ! -e g", in: $0) }
             #expect(stale.notes.contains { $0.contains("generation 1 is used") })
+            // The history goes on without the lost generation, and who comes back with it follows.
+            try await two.step(key) { try shell("echo 3 > h", in: $0) }
+            #expect(await farm.coordinator.head(key) == 3)
+            let back = try await farm.agent("three")
+            #expect(back.store.generation(of: key) == 2)
+            try await back.step(key) { try shell("test -e f; test ! -e g; test -e h", in: $0) }
+            #expect(back.store.generation(of: key) == 3)
+            await back.stop()
             await two.stop()
         }
     }

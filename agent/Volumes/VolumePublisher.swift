@@ -48,8 +48,11 @@ struct VolumePublisher: Sendable {
 
     private struct Candidate: Sendable {
         var delta: DeltaManifest
-        var parent: Int
+        /// The generation here that the delta stands upon.
+        var base: Int
         var lower: VolumeManifest
+        /// The generation that it shall follow in the coordinator's history: `base`, or a head that nobody can give any more.
+        var parent: Int
     }
 
     private func publishKeeping(_ mount: OverlayMount, _ key: VolumeKey, _ base: VolumeSnapshot?) async throws -> Outcome {
@@ -63,7 +66,7 @@ struct VolumePublisher: Sendable {
                 let names = index.leftOut.prefix(5).joined(separator: ", ")
                 logger.warning("devices and sockets are not kept in a volume", metadata: ["volume": "\(key.id)", "paths": "\(names)"])
             }
-            return Candidate(delta: delta, parent: parent, lower: lower)
+            return Candidate(delta: delta, base: parent, lower: lower, parent: parent)
         }
         for _ in 0..<Self.rebaseLimit {
             if candidate.delta.isEmpty { return .unchanged }
@@ -80,16 +83,19 @@ struct VolumePublisher: Sendable {
             case .gone: return .gone
             case .behind(let head, let holders):
                 let brought = try await sync.bring(key, to: head, from: holders)
-                guard brought.generation > made.parent else {
-                    throw VolumeError.conflict(
-                        "volume \(key.id): generation \(head) was published meanwhile and can't be had, so what this step wrote is lost")
+                if brought.generation < head {
+                    // Waiting for a machine that may never come back would end this volume for everybody.
+                    logger.warning(
+                        "volume goes on from an older generation",
+                        metadata: ["volume": "\(key.id)", "lost": "\(head)", "generation": "\(brought.generation)"])
                 }
                 candidate = try await BlockingPool.shared.run { [store = sync.store] in
-                    let head = store.snapshot(of: key)
-                    let manifest = try head?.manifest() ?? VolumeManifest()
+                    let newest = store.snapshot(of: key)
+                    let manifest = try newest?.manifest() ?? VolumeManifest()
                     let rebased = made.delta.rebased(from: made.lower, onto: manifest)
                     try DeltaDirectory.rebase(mount.upper, from: made.delta, to: rebased)
-                    return Candidate(delta: rebased, parent: head?.generation ?? 0, lower: manifest)
+                    let base = newest?.generation ?? 0
+                    return Candidate(delta: rebased, base: base, lower: manifest, parent: max(base, head))
                 }
             }
         }
@@ -101,7 +107,7 @@ struct VolumePublisher: Sendable {
     ) async throws {
         do {
             try await BlockingPool.shared.run { [store = sync.store] in
-                try store.append(mount.upper, delta: made.delta, to: generation, of: key, upon: made.parent, manifest: manifest)
+                try store.append(mount.upper, delta: made.delta, to: generation, of: key, upon: made.base, manifest: manifest)
             }
         } catch {
             // The coordinator takes this agent for a holder, which it is not.
