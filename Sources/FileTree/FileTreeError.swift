@@ -38,7 +38,13 @@ extension FileTreeError: CustomStringConvertible {
         switch self {
         case .system(let operation, let path, let code):
             let text = String(cString: strerror(code))
-            let advice = code == ENOSPC || code == EDQUOT ? "; free space on its disk" : ""
+            let advice =
+                switch code {
+                case ENOSPC, EDQUOT: "; free space on its disk"
+                case EACCES: "; make it readable, or name it in .dockerignore if it belongs to a context"
+                case EMFILE, ENFILE: "; raise the limit of open files"
+                default: ""
+                }
             return "can't \(operation) '\(Self.text(path))': \(text)\(advice)"
         case .malformed(let what, let reason): return "\(what) is damaged: \(reason)"
         case .deviceNode(let path):

@@ -24,7 +24,6 @@ public final class PackStore: Sendable {
 
     struct Pack {
         var name: String
-        var file: FileDescriptor
         var size: UInt64
         var digests: [Digest]
         /// Rises with each use of any pack; for those of earlier processes, the order of the file's times.
@@ -34,10 +33,15 @@ public final class PackStore: Sendable {
     private struct State {
         var locations: [Digest: Location] = [:]
         var packs: [Int: Pack] = [:]
+        /// Packs that were read lately.
+        var open: [Int: FileDescriptor] = [:]
         var nextNumber = 0
         var clock = 0
         var size: UInt64 = 0
     }
+
+    /// A store may have thousands of packs, a process has a thousand descriptors.
+    private static let openLimit = 32
 
     private static let packSuffix = ".pack"
     private static let indexSuffix = ".index"
@@ -78,7 +82,8 @@ public final class PackStore: Sendable {
     /// A whole content. Throws ``FileTreeError/missingContent(_:)``, ``FileTreeError/tooLarge(what:limit:)`` beyond `limit`, and
     /// ``FileTreeError/digestMismatch(expected:actual:)`` where the disk gave other bytes.
     public func read(_ digest: Digest, limit: Int) throws -> [UInt8] {
-        guard let (file, location) = locate(digest) else { throw FileTreeError.missingContent(digest) }
+        guard let location = locate(digest) else { throw FileTreeError.missingContent(digest) }
+        let file = try open(location.pack, for: digest)
         guard location.length <= UInt64(limit) else { throw FileTreeError.tooLarge(what: "content \(digest)", limit: limit) }
         let count = Int(location.length)
         let bytes = try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
@@ -96,34 +101,52 @@ public final class PackStore: Sendable {
 
     /// Writes contents as a ``ContentPack``, in the order in which they lie on the disk, each once.
     ///
-    /// Throws ``FileTreeError/missingContent(_:)`` before anything is written. The bytes are not checked here, but by who reads them.
+    /// Throws ``FileTreeError/missingContent(_:)``, before anything is written unless a pack is removed meanwhile. The bytes are not checked here, but by who reads them.
     public func write(_ digests: some Sequence<Digest>, to sink: some ByteSink) throws {
         let wanted = try state.withLock { state in
-            var wanted: [(Digest, FileDescriptor, Location)] = []
+            var wanted: [(digest: Digest, location: Location)] = []
             var used: Set<Int> = []
             for digest in Set(digests) {
-                guard let location = state.locations[digest], let pack = state.packs[location.pack] else {
-                    throw FileTreeError.missingContent(digest)
-                }
+                guard let location = state.locations[digest] else { throw FileTreeError.missingContent(digest) }
                 used.insert(location.pack)
-                wanted.append((digest, pack.file, location))
+                wanted.append((digest, location))
             }
             Self.use(used, &state)
-            return wanted.sorted { ($0.2.pack, $0.2.offset) < ($1.2.pack, $1.2.offset) }
+            return wanted.sorted { ($0.location.pack, $0.location.offset) < ($1.location.pack, $1.location.offset) }
         }
         let writer = try ContentPackWriter(sink)
-        for (digest, file, location) in wanted {
+        var current: (pack: Int, file: FileDescriptor)?
+        for (digest, location) in wanted {
+            let file: FileDescriptor
+            if let current, current.pack == location.pack { file = current.file } else { file = try open(location.pack, for: digest) }
+            current = (location.pack, file)
             try writer.append(digest, size: location.length, from: FileRegion(file, offset: location.offset, length: location.length))
         }
         try writer.finish()
     }
 
-    private func locate(_ digest: Digest) -> (FileDescriptor, Location)? {
+    private func locate(_ digest: Digest) -> Location? {
         state.withLock { state in
-            guard let location = state.locations[digest], let pack = state.packs[location.pack] else { return nil }
+            guard let location = state.locations[digest] else { return nil }
             Self.use([location.pack], &state)
-            return (pack.file, location)
+            return location
         }
+    }
+
+    // A pack that was removed since its content was located is missing as if it had been before.
+    private func open(_ pack: Int, for digest: Digest) throws -> FileDescriptor {
+        if let open = state.withLock({ $0.open[pack] }) { return open }
+        let file: FileDescriptor
+        do {
+            file = try FileDescriptor(Array((Self.name(pack) + Self.packSuffix).utf8), in: directory.number)
+        } catch FileTreeError.system(_, _, ENOENT) {
+            throw FileTreeError.missingContent(digest)
+        }
+        state.withLock { state in
+            if state.open.count >= Self.openLimit { state.open = [:] }
+            if state.packs[pack] != nil { state.open[pack] = file }
+        }
+        return file
     }
 
     private static func use(_ packs: Set<Int>, _ state: inout State) {
@@ -152,7 +175,7 @@ public final class PackStore: Sendable {
                 return received
             }
             try file.synchronize()
-            try publish(number, PackIndex(entries: entries, packSize: size), file)
+            try publish(number, PackIndex(entries: entries, packSize: size))
             return received
         } catch {
             discard(name)
@@ -187,7 +210,7 @@ public final class PackStore: Sendable {
         return (entries, output.count, received)
     }
 
-    private func publish(_ number: Int, _ index: PackIndex, _ file: FileDescriptor) throws {
+    private func publish(_ number: Int, _ index: PackIndex) throws {
         let name = Self.name(number)
         let indexAside = Array((name + Self.indexSuffix + Self.asideSuffix).utf8)
         let indexFile = try FileDescriptor(indexAside, in: directory.number, flags: O_WRONLY | O_CREAT | O_EXCL)
@@ -201,16 +224,16 @@ public final class PackStore: Sendable {
             guard status == 0 else { throw FileTreeError.last("rename", from) }
         }
         try directory.synchronize()
-        state.withLock { Self.add(number, name, index, file, &$0) }
+        state.withLock { Self.add(number, name, index, &$0) }
     }
 
-    private static func add(_ number: Int, _ name: String, _ index: PackIndex, _ file: FileDescriptor, _ state: inout State) {
+    private static func add(_ number: Int, _ name: String, _ index: PackIndex, _ state: inout State) {
         state.clock += 1
         for entry in index.entries {
             state.locations[entry.digest] = Location(pack: number, offset: entry.offset, length: entry.length)
         }
         state.packs[number] = Pack(
-            name: name, file: file, size: index.packSize, digests: index.entries.map(\.digest), lastUse: state.clock)
+            name: name, size: index.packSize, digests: index.entries.map(\.digest), lastUse: state.clock)
         state.size += index.packSize
         state.nextNumber = max(state.nextNumber, number + 1)
     }
@@ -230,6 +253,7 @@ public final class PackStore: Sendable {
                 if pack.digests.contains(where: { keep.contains($0) && state.locations[$0]?.pack == number }) { continue }
                 for digest in pack.digests where state.locations[digest]?.pack == number { state.locations[digest] = nil }
                 state.packs[number] = nil
+                state.open[number] = nil
                 state.size -= pack.size
                 removed.append(pack)
             }
@@ -266,19 +290,18 @@ public final class PackStore: Sendable {
                 others.append(name)
             }
         }
-        var packs: [(number: Int, name: String, index: PackIndex, file: FileDescriptor, used: Int64)] = []
+        var packs: [(number: Int, name: String, index: PackIndex, used: Int64)] = []
         for name in indexes {
             // Numbers only grow: the names of a store are its own.
             guard let number = Int(name), Self.name(number) == name else { continue }
             do {
                 let pack = Array((name + Self.packSuffix).utf8)
                 let index = try PackIndex(path: joined(directory.path, Array((name + Self.indexSuffix).utf8)))
-                let file = try FileDescriptor(pack, in: directory.number)
-                let status = try file.status()
+                let status = try FileDescriptor(pack, in: directory.number).status()
                 guard status.size == Int64(clamping: index.packSize) else {
                     throw FileTreeError.malformed(what: "pack \(name)", reason: "its length is wrong")
                 }
-                packs.append((number, name, index, file, status.modified))
+                packs.append((number, name, index, status.modified))
             } catch {
                 // Damaged by a crash or a disk: what is missing is asked for again.
                 discard(name)
@@ -291,7 +314,7 @@ public final class PackStore: Sendable {
         }
         state.withLock { state in
             for pack in packs.sorted(by: { ($0.used, $0.number) < ($1.used, $1.number) }) {
-                Self.add(pack.number, pack.name, pack.index, pack.file, &state)
+                Self.add(pack.number, pack.name, pack.index, &state)
             }
         }
     }

@@ -111,7 +111,11 @@ struct ScanWorker: Sendable {
             let number = withPath(directory == nil ? path : name) {
                 openat((directory ?? root).number, $0, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
             }
-            guard number >= 0 else { throw FileTreeError.last("read", path) }
+            guard number >= 0 else {
+                // Removed, or a link now: not what was listed a moment ago.
+                if errno == ENOENT || errno == ELOOP { throw FileTreeError.changedWhileRead(path: path) }
+                throw FileTreeError.last("read", path)
+            }
             let file = FileDescriptor(owning: number, path: path)
             let before = try file.status()
             guard before.kind == .file else { continue }

@@ -6,8 +6,8 @@ import Glibc
 ///
 /// Everything is made relative to directories that were opened without following links, so that no link in the image leads anywhere else.
 final class TreeWriter {
-    /// Open directories; with all else well below the usual 1,024 descriptors of a process.
-    private static let cacheLimit = 256
+    /// Open directories: few enough for many steps at once within the usual 1,024 descriptors of a process.
+    private static let cacheLimit = 64
     private static let bufferSize = 256 << 10
 
     private let target: OpenTarget
