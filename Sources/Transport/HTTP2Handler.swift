@@ -39,7 +39,7 @@ final class HTTP2Handler: ChannelInboundHandler {
     private var pinger: RepeatedTask?
     private var heard = true
     private var unanswered = 0
-    /// Set in handlerAdded; how other threads reach this handler.
+    /// From handlerAdded to the end; how other threads reach this handler.
     private(set) var link: HTTP2Link?
 
     init(side: Side, pingInterval: Duration) {
@@ -52,6 +52,7 @@ final class HTTP2Handler: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        guard failure == nil else { return }
         let link = HTTP2Link(handler: NIOLoopBound(self, eventLoop: context.eventLoop))
         self.link = link
         pinger = context.eventLoop.scheduleRepeatedTask(initialDelay: pingInterval, delay: pingInterval) { _ in
@@ -177,11 +178,13 @@ final class HTTP2Handler: ChannelInboundHandler {
         failure = error
         draining = true
         pinger?.cancel()
+        pinger = nil
         context = nil
         let open = streams
         streams = [:]
         for stream in open.values { finish(stream, error) }
         if case .client(let client) = side { client.end(error) }
+        link = nil  // It refers to this handler: without this neither would ever be freed.
     }
 
     private func finish(_ stream: Stream, _ error: TransportError) {

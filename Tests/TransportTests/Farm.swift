@@ -55,19 +55,22 @@ final class Farm: Sendable {
 
     func server(
         requiresCertificate: Bool = true, port: Int = 0, pingInterval: Duration = .seconds(10),
+        handshakeTimeout: Duration = .seconds(60),
         handler: @escaping @Sendable (ServerRequest) async -> ServerResponse
     ) async throws -> (server: HTTPServer, port: Int) {
         let files = try files("server", role: Role.coordinator, names: ["localhost"], addresses: ["127.0.0.1"])
         var configuration = ServerConfiguration(
             host: "127.0.0.1", port: port, identity: identity(files), requiresCertificate: requiresCertificate)
-        configuration.handshakeTimeout = .seconds(1)
+        configuration.handshakeTimeout = handshakeTimeout
         configuration.pingInterval = pingInterval
         let server = HTTPServer(configuration: configuration, handler: handler)
         return (server, try await server.start())
     }
 
     func client(_ port: Int, host: String = "127.0.0.1") throws -> HTTPClient {
-        HTTPClient(configuration: ClientConfiguration(host: host, port: port, identity: identity(try files("worker", role: Role.agent))))
+        var configuration = ClientConfiguration(host: host, port: port, identity: identity(try files("worker", role: Role.agent)))
+        configuration.connectTimeout = .seconds(60)
+        return HTTPClient(configuration: configuration)
     }
 }
 

@@ -149,7 +149,7 @@ struct HandshakeTests {
 
     @Test(arguments: ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "", "\u{16}\u{03}\u{01}", String(repeating: "\u{0}", count: 70_000)])
     func `a peer that does not speak TLS is let go, and others are served`(text: String) async throws {
-        let (server, port) = try await farm.server { _ in ServerResponse(status: 200) }
+        let (server, port) = try await farm.server(handshakeTimeout: .seconds(3)) { _ in ServerResponse(status: 200) }
         let raw = try RawConnection(port: port)
         raw.send(text)
         #expect(await raw.readsToEnd())
