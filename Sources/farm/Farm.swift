@@ -13,7 +13,7 @@ import FoundationEssentials
         ])
 
     static func main() async {
-        Interrupts.block()
+        Interrupts.catchSignals()
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }

@@ -20,7 +20,8 @@ struct FaultTests {
     private func waitForStep(of project: String) async throws -> BuildDescription {
         var found: BuildDescription?
         try await eventually("a step of \(project) runs") {
-            let newest = try await cluster.show(try await cluster.newestBuild())
+            guard let id = try await cluster.newestBuild() else { return false }
+            let newest = try await cluster.show(id)
             guard newest.project == project, newest.stages.contains(where: { $0.steps.contains { $0.status == .running } }) else {
                 return false
             }

@@ -86,10 +86,10 @@ final class TestCluster: Sendable {
         return try FarmJSON.decode(BuildDescription.self, from: Array(shown.output.utf8))
     }
 
-    /// The newest build's id.
-    func newestBuild() async throws -> String {
+    /// The newest build's id, where there is one.
+    func newestBuild() async throws -> String? {
         let list = try await farm("builds", "--json")
-        return try #require(try FarmJSON.decode([BuildDescription].self, from: Array(list.output.utf8)).first?.id)
+        return try FarmJSON.decode([BuildDescription].self, from: Array(list.output.utf8)).first?.id
     }
 
     func volumes(of project: String) async throws -> [VolumeDescription] {

@@ -45,7 +45,7 @@ struct VolumeTests {
         _ = try await run("ls /cache", on: "agent-2", project: "removal")
         #expect(try await cluster.volumes(of: "removal").first?.generation == 1)
         _ = try await run("rm /cache/a && rm -r /cache/d && touch /cache/d", on: "agent-2", project: "removal")
-        let (_, log) = try await run("ls -F /cache | tr '\\\\n' ' '", on: "agent-1", project: "removal")
+        let (_, log) = try await run("ls -F /cache | tr '\\n' ' '", on: "agent-1", project: "removal")
         #expect(log.contains("b d ") && !log.contains("a b"), "\(log)")
     }
 

@@ -55,6 +55,17 @@ struct StepMountTests {
         #expect(result.changed == [])
     }
 
+    @Test func `a layer that is there twice, and no layer at all, can be mounted`() throws {
+        let bench = try Bench()
+        for (name, layers) in [("twice", [bench.layer, bench.layer]), ("none", [])] {
+            let scratch = bench.folder.path + "/" + name
+            try Files.makeDirectory(scratch)
+            let snapshot = try Snapshot.mount(layers: layers, scratch: scratch)
+            defer { snapshot.unmount() }
+            #expect(Files.exists(snapshot.path + "/bin/busybox") == !layers.isEmpty)
+        }
+    }
+
     @Test func `a single file can be mounted`() async throws {
         let bench = try Bench()
         let source = try source(bench)

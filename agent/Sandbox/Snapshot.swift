@@ -26,6 +26,13 @@ public struct Snapshot: Sendable {
         }
     }
 
+    /// The layers without the lower ones of those that are there more than once (steps that changed the same, or nothing): the highest
+    /// covers all that the others do, and overlayfs takes a directory only once.
+    private static func distinct(_ layers: [String]) -> [String] {
+        var seen: Set<String> = []
+        return layers.reversed().filter { seen.insert($0).inserted }.reversed()
+    }
+
     /// Mounts layers as one tree.
     ///
     /// - Parameters:
@@ -38,10 +45,16 @@ public struct Snapshot: Sendable {
         let empty = scratch + "/empty"
         try Files.makeDirectory(merged)
         try Files.makeDirectory(empty)
+        let layers = distinct(layers)
         guard layers.count < layerLimit else { throw .tooManyLayers(count: layers.count, limit: layerLimit - 1) }
-        // Always two at the least, which a mount without an upper needs; the empty one is the lowest.
-        let lower = layers.reversed() + [empty]
-        try mountOverlay(lower: layers.isEmpty && room == nil ? [empty, empty] : lower, upper: room?.upper, work: room?.work, at: merged)
+        // Always two at the least, which a mount without an upper needs, and never one twice; the empty one is the lowest.
+        var lower = layers.reversed() + [empty]
+        if lower.count == 1, room == nil {
+            let other = scratch + "/empty-too"
+            try Files.makeDirectory(other)
+            lower.append(other)
+        }
+        try mountOverlay(lower: lower, upper: room?.upper, work: room?.work, at: merged)
         return Snapshot(path: merged, upper: room?.upper)
     }
 
