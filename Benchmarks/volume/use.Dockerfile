@@ -1,0 +1,3 @@
+FROM busybox
+ARG EXPECTED
+RUN --mount=type=cache,id=data,target=/volume test -e "/volume/$EXPECTED"
