@@ -5,9 +5,10 @@ final class ClientSide {
     let address: String
     let authority: String
     private(set) var isReady = false
-    let onDraining: () -> Void
-    private let onReady: (HTTP2Link) -> Void
-    private let onEnd: (TransportError) -> Void
+    private let onDraining: () -> Void
+    // Both are given up at the end: they lead to the promise of this connection's link, and so back to here.
+    private var onReady: ((HTTP2Link) -> Void)?
+    private var onEnd: ((TransportError) -> Void)?
 
     /// - Parameters:
     ///   - onReady: called once, when the server has accepted our certificate, as its first frame shows.
@@ -26,14 +27,22 @@ final class ClientSide {
     func ready(_ link: HTTP2Link) {
         guard !isReady else { return }
         isReady = true
-        onReady(link)
+        onReady?(link)
+        onReady = nil
     }
 
+    /// The server takes no more requests on this connection.
+    func drained() { onDraining() }
+
     func end(_ error: TransportError) {
+        defer {
+            onReady = nil
+            onEnd = nil
+        }
         if !isReady, error == .connectionLost {
-            onEnd(.handshakeFailed(address: address, reason: "the server closed the connection without a reason"))
+            onEnd?(.handshakeFailed(address: address, reason: "the server closed the connection without a reason"))
         } else {
-            onEnd(error)
+            onEnd?(error)
         }
     }
 }
@@ -52,7 +61,7 @@ extension HTTP2Handler {
         if case .none = request.body { hasBody = false }
         guard let id = session.submit(request: head, hasBody: hasBody), let inbound = makeInbound(id) else {
             draining = true
-            client.onDraining()
+            client.drained()
             return false
         }
         let stream = Stream(inbound: inbound)

@@ -250,7 +250,7 @@ extension HTTP2Handler: HTTP2SessionDelegate {
 
     func receivedGoAway() {
         draining = true
-        if case .client(let client) = side { client.onDraining() }
+        if case .client(let client) = side { client.drained() }
     }
 
     func sentEnd(on id: Int32) {
