@@ -99,7 +99,7 @@ struct StatusPageTests {
 
     @Test func `The home page says how the farm is`() {
         let text = Self.home.content.text
-        for word in ["0 / 1", "1.0 GiB", "60,000", "(2 behind)", "16 min 40 s ago", "href=\"/builds/b1\""] {
+        for word in ["0 / 1", "1.0 GiB", "60,000", "(2 behind)", "16 min ago", "href=\"/builds/b1\""] {
             #expect(text.contains(word), "\(word)")
         }
         let empty = HomePage(agents: [], builds: [], volumes: [], images: [], now: Self.now).content.text

@@ -26,7 +26,8 @@ struct Init: AsyncParsableCommand {
 /// Issues further certificates with the authority's key on this machine.
 struct Enroll: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Issue a certificate for an agent or a client.", subcommands: [Agent.self, Client.self])
+        abstract: "Issue a certificate for an agent, a client or the coordinator itself.",
+        subcommands: [Agent.self, Client.self, Itself.self])
 
     struct Agent: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Issue a certificate for an agent.")
@@ -51,6 +52,20 @@ struct Enroll: AsyncParsableCommand {
 
         mutating func run() async throws {
             print(try FarmSetup.enrollClient(name, coordinator: coordinator, out: out, configuration: try settings.read()))
+        }
+    }
+
+    struct Itself: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "coordinator", abstract: "Issue a new certificate for the coordinator, before the old one expires.")
+        @OptionGroup var settings: Settings
+        @Option(
+            parsing: .upToNextOption, help: ArgumentHelp("Names and addresses by which it is reached.", valueName: "name"))
+        var names: [String]
+        @Option(help: ArgumentHelp("Directory for the files, which is made.", valueName: "dir")) var out: String
+
+        mutating func run() async throws {
+            print(try FarmSetup.enrollCoordinator(names: names, out: out, configuration: try settings.read()))
         }
     }
 }

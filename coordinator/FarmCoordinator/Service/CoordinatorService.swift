@@ -1,5 +1,6 @@
 import BlockingIO
 import BuildPlan
+import Certificates
 import FarmAPI
 import Glibc
 import Logging
@@ -49,6 +50,7 @@ public final class CoordinatorService: Sendable {
             let lock = try DirectoryLock(directory: layout.data)
             return (lock, try Store(path: layout.database, logger: log))
         }
+        await warn(ofCertificate: configuration.certificate, log)
         let disk = DiskReserve(directory: layout.data, reserved: configuration.reservedSpace)
         let contexts = try await ContextStore(layout: layout, disk: disk, limit: configuration.contextLimit)
         let images = try await ImageLibrary(layout: layout, store: store, disk: disk, limit: configuration.imageLimit, log: log)
@@ -72,6 +74,17 @@ public final class CoordinatorService: Sendable {
         let endpoint = Endpoint(host: configuration.listen.host, port: port)
         log.notice("listening", metadata: ["address": "\(endpoint)", "data": "\(configuration.data)"])
         return CoordinatorService(endpoint: endpoint, engine: engine, server: server, store: store, log: log, lock: lock)
+    }
+
+    private static func warn(ofCertificate file: String, _ log: Logger) async {
+        let age = try? await BlockingPool.shared.run {
+            try FileAccess.read(file).map { try CertificateAge(certificatePEM: String(decoding: $0, as: UTF8.self)) }
+        }
+        guard let age = age ?? nil, age.needsRenewal else { return }
+        let days = age.remaining.components.seconds / 86_400
+        log.warning(
+            "the coordinator's certificate expires soon: make another with `farm-coordinator enroll coordinator`",
+            metadata: ["file": "\(file)", "days": "\(days)"])
     }
 
     /// Runs until the task is cancelled, then ends in order; throws when the engine can't go on.

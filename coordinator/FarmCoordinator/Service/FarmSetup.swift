@@ -85,6 +85,18 @@ public enum FarmSetup {
         return "The configuration of client '\(name)' is \(file); it names the files beside it."
     }
 
+    /// Issues another certificate for the coordinator itself: for new names, or in place of one that expires.
+    public static func enrollCoordinator(names: [String], out: String, configuration: CoordinatorConfiguration) throws -> String {
+        let authority = try authority(of: configuration)
+        let issued = try authority.issue(
+            commonName: "coordinator", role: Role.coordinator, names: hostNames(names), addresses: hostAddresses(names))
+        let directory = try write(issued, authority: authority, out: out)
+        return """
+            The coordinator's new certificate and key are in \(directory). Put them in the place of \(configuration.certificate) and
+            \(configuration.key), and start the coordinator again.
+            """
+    }
+
     private static func authority(of configuration: CoordinatorConfiguration) throws -> Authority {
         func text(_ path: String) throws -> String {
             guard let bytes = try FileAccess.read(path) else {

@@ -40,12 +40,16 @@ struct BuildPage: Sendable {
                 \(rows.isEmpty ? "" : table(rows))
                 """
         }
-        return "\(sections)"
+        return """
+            \(sections)
+            <p class="soft wide">Layers, context and volumes: bytes that a step received over the network.</p>
+            """
     }
 
     private func table(_ rows: [HTML]) -> HTML {
         """
-        <div class="scroll"><table><thead><tr><th class="num">#</th><th>Step</th><th>Status</th><th class="num">Duration</th>
+        <div class="scroll"><table class="steps"><thead><tr><th class="num count">#</th><th>Step</th><th class="state">Status</th>
+        <th class="num">Duration</th>
         <th class="num wide">Layers</th><th class="num wide">Context</th><th class="num wide">Volumes</th></tr></thead>
         <tbody>\(rows)</tbody></table></div>
         """

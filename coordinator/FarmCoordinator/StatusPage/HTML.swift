@@ -79,10 +79,19 @@ enum Show {
         return duration(max(0, (end ?? now).seconds(since: start)))
     }
 
-    /// `12 s ago`, with the time itself to hover over.
+    /// `12 s ago`, `3 min ago`, with the time itself to hover over.
     static func ago(_ time: Timestamp, now: Timestamp) -> HTML {
-        let age = now.seconds(since: time)
-        return "<time datetime=\"\(time.description)\" title=\"\(time.description)\">\(age < 2 ? "now" : duration(age) + " ago")</time>"
+        "<time datetime=\"\(time.description)\" title=\"\(time.description)\">\(age(now.seconds(since: time)))</time>"
+    }
+
+    private static func age(_ seconds: Double) -> String {
+        switch seconds {
+        case ..<2: "now"
+        case ..<60: "\(Int(seconds)) s ago"
+        case ..<3600: "\(Int(seconds) / 60) min ago"
+        case ..<86_400: "\(Int(seconds) / 3600) h ago"
+        default: "\(Int(min(seconds, 1e12)) / 86_400) d ago"
+        }
     }
 
     /// The first digits of a digest, with the whole to hover over.

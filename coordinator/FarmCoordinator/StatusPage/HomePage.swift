@@ -62,7 +62,7 @@ struct HomePage: Sendable {
         if builds.isEmpty { return "<p class=\"soft\">No build yet. <code>farm submit</code> makes the first.</p>" }
         let rows = builds.prefix(Self.buildLimit).map { build -> HTML in
             """
-            <tr><td class="name"><a href="/builds/\(build.id)">\(build.id)</a></td><td>\(Show.status(build.status.rawValue))</td>
+            <tr><td class="id"><a href="/builds/\(build.id)">\(build.id)</a></td><td>\(Show.status(build.status.rawValue))</td>
             <td class="name">\(build.project)</td><td class="num">\(Show.span(from: build.startedAt, to: build.finishedAt, now: now))</td>
             <td class="wide">\(build.image.map { Show.digest($0.digest.description) } ?? "–")</td>
             <td class="num">\(Show.ago(build.createdAt, now: now))</td></tr>

@@ -19,8 +19,9 @@ enum PageAssets {
         .glance b{display:block;font-size:1.3rem}.glance span{color:var(--soft)}
         .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}
         th{text-align:left;font-weight:600;color:var(--soft);font-size:.85rem}th,td{padding:.3rem .75rem .3rem 0;
-        border-bottom:1px solid var(--line);vertical-align:top}td.name{overflow-wrap:anywhere;min-width:9rem}.num{text-align:right;white-space:nowrap}
-        td:last-child,th:last-child{padding-right:0}
+        border-bottom:1px solid var(--line);vertical-align:top}td.name{overflow-wrap:anywhere;min-width:9rem}.id{white-space:nowrap}.num{text-align:right;white-space:nowrap}
+        .num+td:not(.num),.num+th:not(.num){padding-left:.75rem}td:last-child,th:last-child{padding-right:0}
+        .steps{table-layout:fixed}.steps th.num{width:5.5rem}.steps th.count{width:2.5rem}.steps th.state{width:9.5rem}.steps td.name{min-width:0}
         .status{white-space:nowrap;font-weight:600}.status::before{content:"";display:inline-block;width:.6em;height:.6em;border-radius:50%;
         margin-right:.4em;background:currentColor}
         .queued{color:var(--queued)}.running{color:var(--running)}.succeeded,.ready,.cached{color:var(--good)}
@@ -30,7 +31,8 @@ enum PageAssets {
         white-space:pre-wrap;overflow-wrap:anywhere;font-family:ui-monospace,monospace;font-size:.85rem}
         .log div{display:flex;gap:.75rem}.log i{flex:none;width:3ch;text-align:right;font-style:normal;color:var(--soft);user-select:none}
         .log .note{color:var(--soft)}.log .bad{color:var(--bad)}
-        @media(max-width:40rem){.wide{display:none}body{font-size:14px}th,td{padding-right:.5rem}}
+        @media(max-width:40rem){.wide{display:none}body{font-size:14px}th,td{padding-right:.5rem}td.name{min-width:6rem}
+        .steps th.num{width:4.5rem}.steps th.count{width:1.75rem}.steps th.state{width:6.5rem}}
         """)
 
     // Parts of the page are replaced by what the server says now; the log comes by the build's own stream of events. Whatever is
