@@ -12,7 +12,7 @@ public struct AgentSnapshot: Sendable, Hashable {
     public var labels: [String: String]
     /// What runs there.
     public var platforms: [Platform]
-    /// So many stages at a time, at least 1.
+    /// So many stages at a time, from 1 to ``maximumSlots``.
     public var slots: Int
     public var condition: Condition
     /// The seconds that each running stage is expected to go on.
@@ -22,12 +22,15 @@ public struct AgentSnapshot: Sendable, Hashable {
     /// Generations on its disk by volume.
     public var volumes: [String: Int]
 
+    /// More are not counted: the number comes from the agent, and memory is taken for each.
+    public static let maximumSlots = 1024
+
     /// An idle agent with an empty disk.
     public init(name: String, labels: [String: String], platforms: [Platform], slots: Int) {
         self.name = name
         self.labels = labels
         self.platforms = platforms
-        self.slots = max(1, slots)
+        self.slots = min(max(1, slots), Self.maximumSlots)
         condition = .ready
         running = []
         layers = []

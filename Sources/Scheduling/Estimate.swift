@@ -14,7 +14,7 @@ public struct Candidate: Sendable, Hashable {
     public var run: Double
 
     /// Everything that has to be brought.
-    public var missingBytes: Int64 { layerBytes + contextBytes + volumeBytes }
+    public var missingBytes: Int64 { layerBytes.addingSize(contextBytes).addingSize(volumeBytes) }
     /// The sum by which agents are compared.
     public var finish: Double { queue + transfer + run }
 
@@ -33,13 +33,14 @@ extension SchedulingPolicy {
     func candidate(_ stage: StageDemand, on agent: AgentSnapshot, slots: [Double]) -> Candidate {
         let queue = max(0, slots.min() ?? 0)
         var layerBytes: Int64 = 0
-        for layer in stage.layers where !agent.layers.contains(layer.diffID) { layerBytes = adding(layerBytes, layer.size) }
+        for layer in stage.layers where !agent.layers.contains(layer.diffID) { layerBytes = layerBytes.addingSize(layer.size) }
         var volumeBytes: Int64 = 0
-        for volume in stage.volumes { volumeBytes = adding(volumeBytes, missing(volume, on: agent)) }
-        let bytes = adding(adding(layerBytes, volumeBytes), stage.contextBytes)
+        for volume in stage.volumes { volumeBytes = volumeBytes.addingSize(missing(volume, on: agent)) }
+        let contextBytes = max(0, stage.contextBytes)
+        let bytes = layerBytes.addingSize(volumeBytes).addingSize(contextBytes)
         let others = slots.count { $0 > queue }
         return Candidate(
-            agent: agent.name, queue: queue, layerBytes: layerBytes, contextBytes: stage.contextBytes, volumeBytes: volumeBytes,
+            agent: agent.name, queue: queue, layerBytes: layerBytes, contextBytes: contextBytes, volumeBytes: volumeBytes,
             transfer: Double(bytes) / bandwidth,
             run: (stage.usualDuration ?? unknownDuration) * (1 + contention * Double(others)))
     }
@@ -47,13 +48,15 @@ extension SchedulingPolicy {
     private func missing(_ volume: VolumeDemand, on agent: AgentSnapshot) -> Int64 {
         guard volume.head > 0, volume.bytes > 0 else { return 0 }
         guard let generation = agent.volumes[volume.name] else { return volume.bytes }
-        let behind = Double(max(0, volume.head - generation))
-        return Int64(Double(volume.bytes) * min(1, behind * volumeChange))
+        let behind = max(0, Double(volume.head) - Double(generation))
+        return behind * volumeChange >= 1 ? volume.bytes : Int64(Double(volume.bytes) * behind * volumeChange)
     }
+}
 
+extension Int64 {
     // Sizes come from agents: a sum that does not fit must not end the coordinator.
-    private func adding(_ a: Int64, _ b: Int64) -> Int64 {
-        let (sum, overflow) = a.addingReportingOverflow(max(0, b))
-        return overflow ? Int64.max : sum
+    func addingSize(_ other: Int64) -> Int64 {
+        let (sum, overflow) = addingReportingOverflow(Swift.max(0, other))
+        return overflow ? .max : sum
     }
 }

@@ -21,13 +21,13 @@ public final class Store: Sendable {
         var configuration = Configuration()
         configuration.maximumReaderCount = Self.readers
         configuration.foreignKeysEnabled = true
-        configuration.prepareDatabase { db in
-            // FULL: a commit is on the disk when it returns, also after power loss. NORMAL would lose the last ones.
-            try db.execute(sql: "PRAGMA synchronous = FULL")
-            if !db.configuration.readonly { try db.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.checkpointPages)") }
-        }
         do {
             pool = try DatabasePool(path: path, configuration: configuration)
+            try pool.writeWithoutTransaction { db in
+                // FULL: a commit is on the disk when it returns, also after power loss. GRDB has set NORMAL, which loses the last ones.
+                try db.execute(sql: "PRAGMA synchronous = FULL")
+                try db.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.checkpointPages)")
+            }
             let problem = try pool.read { db in try String.fetchOne(db, sql: "PRAGMA quick_check(1)") }
             if let problem, problem != "ok" { throw StoreError.damaged(path: path, problem) }
             if try pool.read(Schema.migrator.hasBeenSuperseded) { throw StoreError.newer(path: path) }

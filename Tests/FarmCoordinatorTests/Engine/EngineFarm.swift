@@ -39,6 +39,8 @@ final class EngineFarm {
     func restart() async throws {
         task.cancel()
         _ = await task.result
+        // Nothing more of the old process reaches the file.
+        try await store.close()
         (engine, store, task) = try await Self.start(path, contexts, clock, settings)
     }
 
@@ -90,12 +92,13 @@ actor FakeAgent {
     }
 
     nonisolated let name: String
-    private let farm: Coordinator
+    private var farm: Coordinator
     private let contexts: FakeContexts
     private var epoch = UUID().uuidString
     private var number = 0
     private var running: Set<String> = []
     private var layers: [LayerDescriptor] = []
+    private var sent: [AgentReport] = []
     private var script: [String: Play] = [:]
     private var isHanging = true
     private var tasks: [Task<Void, any Error>] = []
@@ -114,8 +117,13 @@ actor FakeAgent {
     func letGo() { isHanging = false }
     func lastLayer() -> Digest { layers.last?.diffID ?? Digest.of("none") }
 
-    func join(slots: Int = 2, to other: Coordinator? = nil, labels: [String: String] = [:]) async throws {
-        let farm = other ?? farm
+    /// The coordinator's process is another one now.
+    func move(to other: Coordinator) { farm = other }
+
+    /// All reports of this epoch once more, as after a lost answer.
+    func repeatReports(to other: Coordinator) async throws { try await other.report(sent, from: name) }
+
+    func join(slots: Int = 2, labels: [String: String] = [:]) async throws {
         let hello = AgentHello(
             epoch: epoch, labels: ["os": "linux", "arch": "amd64"].merging(labels) { $1 }, slots: slots, address: "\(name):1",
             runtime: "crun",
@@ -123,12 +131,12 @@ actor FakeAgent {
         let session = try await farm.openSession(of: name, hello)
         tasks.append(
             Task {
-                for await command in session { self.take(command, farm) }
+                for await command in session { self.take(command) }
             })
     }
 
-    func beat(_ other: Coordinator? = nil) async throws {
-        try await (other ?? farm).heartbeat(Heartbeat(epoch: epoch, running: Array(running), freeBytes: 0), from: name)
+    func beat() async throws {
+        try await farm.heartbeat(Heartbeat(epoch: epoch, running: Array(running), freeBytes: 0), from: name)
     }
 
     /// The process is gone, and its sessions with it.
@@ -140,28 +148,34 @@ actor FakeAgent {
         number = 0
     }
 
-    private func take(_ command: AgentCommand, _ farm: Coordinator) {
+    private func take(_ command: AgentCommand) {
         commands.append(command)
         switch command {
         case .assign(let assignment):
             received.append(assignment)
             running.insert(assignment.id)
-            tasks.append(Task { try await self.perform(assignment, farm) })
+            tasks.append(Task { try await self.perform(assignment) })
         case .cancel(let id): cancelled.insert(id)
         default: break
         }
     }
 
-    func report(_ assignment: String, _ kind: AgentReport.Kind, to farm: Coordinator) async throws {
+    func report(_ assignment: String, _ kind: AgentReport.Kind) async throws {
         number += 1
         let report = AgentReport(
             number: number, epoch: epoch, assignment: assignment, time: Timestamp(seconds: Int64(5000 + number)), kind: kind)
-        try await farm.report([report], from: name)
+        sent.append(report)
+        while true {
+            do {
+                try await farm.report([report], from: name)
+                break
+            } catch { try await Task.sleep(for: .milliseconds(2)) }
+        }
         // A second arrival must do nothing.
-        try await farm.report([report], from: name)
+        try? await farm.report([report], from: name)
     }
 
-    private func perform(_ assignment: StageAssignment, _ farm: Coordinator) async throws {
+    private func perform(_ assignment: StageAssignment) async throws {
         var below = assignment.base
         for (index, step) in assignment.steps.enumerated().dropFirst(assignment.firstStep) {
             var inputs: [Digest] = []
@@ -174,7 +188,7 @@ actor FakeAgent {
                     inputs.append(digest)
                     try await report(
                         assignment.id,
-                        .selection(chain: chain, SelectionDigest(path: input.path, wildcards: input.wildcards, digest: digest)), to: farm)
+                        .selection(chain: chain, SelectionDigest(path: input.path, wildcards: input.wildcards, digest: digest)))
                 }
             }
             let key = step.key(parent: Chain.id(of: below), platform: assignment.platform, inputs: inputs)
@@ -185,27 +199,27 @@ actor FakeAgent {
                     outcome.key = key
                     outcome.layer = layer
                     outcome.created = answer.created
-                    try await report(assignment.id, .stepFinished(step: index, outcome), to: farm)
+                    try await report(assignment.id, .stepFinished(step: index, outcome))
                     below.append(layer)
                     continue
                 }
             }
-            try await report(assignment.id, .stepStarted(step: index), to: farm)
-            try await report(assignment.id, .log(step: index, text: "\(step.name) here\n"), to: farm)
+            try await report(assignment.id, .stepStarted(step: index))
+            try await report(assignment.id, .log(step: index, text: "\(step.name) here\n"))
             let play = script[step.name] ?? .succeed
             if play == .hang {
                 while isHanging, !cancelled.contains(assignment.id) { try await Task.sleep(for: .milliseconds(2)) }
             }
-            if cancelled.contains(assignment.id) { return try await end(assignment, .cancelled, farm) }
+            if cancelled.contains(assignment.id) { return try await end(assignment, .cancelled) }
             ran.append(step.name)
             switch play {
             case .fail:
                 var outcome = StepOutcome(status: .failed, cached: false)
                 outcome.exitCode = 7
-                try await report(assignment.id, .stepFinished(step: index, outcome), to: farm)
+                try await report(assignment.id, .stepFinished(step: index, outcome))
                 return try await end(
-                    assignment, .failed(BuildFailure(message: "\(step.name) exited with 7", lines: step.lines, exitCode: 7)), farm)
-            case .unable: return try await end(assignment, .unable(reason: "its disk is full"), farm)
+                    assignment, .failed(BuildFailure(message: "\(step.name) exited with 7", lines: step.lines, exitCode: 7)))
+            case .unable: return try await end(assignment, .unable(reason: "its disk is full"))
             case .succeed, .hang: break
             }
             var outcome = StepOutcome(status: .succeeded, cached: false)
@@ -215,13 +229,13 @@ actor FakeAgent {
             outcome.created = Timestamp(seconds: Int64(5000 + number))
             layers.append(layer)
             below.append(layer)
-            try await report(assignment.id, .stepFinished(step: index, outcome), to: farm)
+            try await report(assignment.id, .stepFinished(step: index, outcome))
         }
-        try await end(assignment, .succeeded, farm)
+        try await end(assignment, .succeeded)
     }
 
-    private func end(_ assignment: StageAssignment, _ outcome: StageOutcome, _ farm: Coordinator) async throws {
+    private func end(_ assignment: StageAssignment, _ outcome: StageOutcome) async throws {
         running.remove(assignment.id)
-        try await report(assignment.id, .stageFinished(outcome), to: farm)
+        try await report(assignment.id, .stageFinished(outcome))
     }
 }

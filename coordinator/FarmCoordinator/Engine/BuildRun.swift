@@ -51,7 +51,13 @@ final class BuildRun {
             let steps = stage.steps.enumerated().map { index, step in
                 kept.first { $0.number == index } ?? StoredStep(build: id, stage: number, number: index, name: step.name)
             }
-            return StageRun(plan: stage, row: row, steps: steps)
+            var run = StageRun(plan: stage, row: row, steps: steps)
+            switch stage.base {
+            case .scratch: run.base = []
+            case .image(let name): run.base = stored.plan?.images[name]?.layers
+            case .stage: break
+            }
+            return run
         }
     }
 

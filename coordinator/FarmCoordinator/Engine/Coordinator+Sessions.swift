@@ -1,6 +1,7 @@
 import BuildPlan
 import Digests
 import FarmAPI
+import Scheduling
 import Store
 
 // Agents come, say what they have, live and go.
@@ -21,7 +22,7 @@ extension Coordinator {
             report: isRestarted ? 0 : entry.stored.report)
         // The contract says that every agent has it.
         entry.stored.labels["name"] = agent
-        entry.stored.slots = max(1, hello.slots)
+        entry.stored.slots = min(max(1, hello.slots), AgentSnapshot.maximumSlots)
         entry.lastHeard = clock.monotonic()
         entry.isLost = false
         let (stream, commands) = AsyncStream.makeStream(of: AgentCommand.self)

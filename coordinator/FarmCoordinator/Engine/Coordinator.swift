@@ -46,6 +46,9 @@ public actor Coordinator {
     private var rung: [String: Int] = [:]
     private var commands: [(agent: String, command: AgentCommand)] = []
 
+    /// Why the engine can't go on.
+    private var failure: EngineError?
+
     private let jobs: AsyncStream<Job>
     private let jobInput: AsyncStream<Job>.Continuation
 
@@ -82,6 +85,7 @@ public actor Coordinator {
     }
 
     /// Goes on with the builds that the store has, watches leases and timeouts; returns when the task is cancelled.
+    /// - Throws: when the store refused a change. Then only a new process, which takes what is on the disk, can go on.
     public func run() async throws {
         await withDiscardingTaskGroup { group in
             group.addTask { [clock, settings] in
@@ -100,6 +104,7 @@ public actor Coordinator {
             }
             group.cancelAll()
         }
+        if let failure { throw failure }
     }
 
     /// Has it done by a task that ``run()`` owns.
@@ -115,7 +120,7 @@ public actor Coordinator {
 // What leaves the process.
 extension Coordinator {
     /// Returns when all changes so far, by whomever they were made, are durable; then tells those who wait for them.
-    /// - Throws: when the store refused a change: memory and disk differ then, and only a restart mends it.
+    /// - Throws: when the store refused a change: memory and disk differ then, and ``run()`` ends.
     func settle() async throws {
         let changes = outbox
         let rung = self.rung
@@ -126,8 +131,11 @@ extension Coordinator {
         do {
             try await store.write(changes).durable()
         } catch {
-            logger.critical("the store refused a change: restart the coordinator", metadata: ["error": "\(error)"])
-            throw EngineError.unavailable("the coordinator could not store this: \(error)")
+            logger.critical("the store refused a change: memory and disk differ", metadata: ["error": "\(error)"])
+            let failure = EngineError.unavailable("the coordinator could not store this: \(error)")
+            self.failure = failure
+            jobInput.finish()
+            throw failure
         }
         for (build, last) in rung {
             bell.ring(build, last: last)
