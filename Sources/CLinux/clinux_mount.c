@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -154,3 +155,8 @@ static int remove_entry(const char *path, const struct stat *found, int kind, st
 }
 
 void clinux_remove_tree(const char *path) { nftw(path, remove_entry, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT); }
+
+int clinux_is_memory(const char *path) {
+  struct statfs found;
+  return statfs(path, &found) == 0 && found.f_type == 0x01021994;
+}

@@ -26,7 +26,7 @@ enum Machine {
 
     /// Works with threads running, unlike ``MountNamespace/enter()``: the runtime is looked for in what is there.
     static func sandbox(in folder: Folder) throws -> Sandbox {
-        try Sandbox(runtime: Runtime.find(choice: "auto", in: folder.path), directory: folder.path, name: "test-\(getpid())")
+        try Sandbox(runtime: Runtime.find(choice: "auto", in: folder.path), directory: folder.path, name: "test-\(getpid())-\(UInt32.random(in: 0...UInt32.max))")
     }
 
     /// A layer with a shell, two users and little else: no /proc, /etc/hosts or /tmp.
@@ -60,6 +60,8 @@ final class Bench: Sendable {
         sandbox = try Machine.sandbox(in: folder)
         layer = try Machine.busyboxLayer(in: folder)
     }
+
+    deinit { sandbox.close() }
 
     struct Result {
         var code: Int

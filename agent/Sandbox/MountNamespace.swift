@@ -4,6 +4,8 @@ import Glibc
 /// The agent's own view of the machine's mounts.
 public enum MountNamespace {
     private static let unified = "/sys/fs/cgroup/unified"
+    /// A page for each container that runs.
+    private static let hiddenSize = "4m"
 
     /// Leaves the machine's mount namespace, so that every mount the agent makes vanishes with it, even after SIGKILL.
     ///
@@ -18,6 +20,11 @@ public enum MountNamespace {
         var found = stat()
         guard stat(unified, &found) == 0, stat("/sys/fs/cgroup/cgroup.controllers", &found) != 0 else { return }
         // Where this fails the probe of the runtimes finds out, and takes one that does not mind.
-        _ = clinux_tmpfs_mount(unified, "size=4k,mode=755")
+        _ = clinux_tmpfs_mount(unified, "size=\(hiddenSize),mode=755")
+    }
+
+    /// Where the hierarchy is hidden crun takes the memory there for it, and leaves a file for each container.
+    static func forgetHiddenCgroup(_ path: String) {
+        if clinux_is_memory(unified) == 1 { Files.removeTree(unified + path) }
     }
 }

@@ -64,7 +64,8 @@ public struct Runtime: Sendable {
         defer { Files.removeTree(scratch) }
         do {
             try Files.makeDirectory(scratch)
-            let sandbox = try Sandbox(runtime: self, directory: scratch)
+            let sandbox = try Sandbox(runtime: self, directory: scratch, name: "probe-\(getpid())")
+            defer { sandbox.close() }
             // The machine's own programs are the only ones at hand; every place of them that is there is needed.
             let places = ["/bin", "/lib", "/lib32", "/lib64", "/usr", "/nix", "/gnu"].filter { Files.isDirectory($0) }
             let step = StepSpec(
@@ -72,7 +73,7 @@ public struct Runtime: Sendable {
                 mounts: places.map { StepSpec.Mount(target: $0, source: .path($0), readOnly: true) })
             let room = Snapshot.Room(upper: scratch + "/upper", work: scratch + "/work")
             for directory in [room.upper, room.work] { try Files.makeDirectory(directory) }
-            let prepared = try sandbox.prepare(step, layers: [], room: room, scratch: scratch + "/step", id: "probe-\(getpid())")
+            let prepared = try sandbox.prepare(step, layers: [], room: room, scratch: scratch + "/step", id: "probe")
             defer { prepared.remove() }
             var output: [UInt8] = []
             let end = try sandbox.runToEnd(prepared) { output += $0.prefix(Self.outputLimit - min(Self.outputLimit, output.count)) }

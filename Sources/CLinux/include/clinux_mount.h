@@ -26,3 +26,5 @@ int clinux_is_whiteout(const char *path);
 int clinux_open_directory(const char *path);
 // Removes a tree on one file system without following symbolic links; what can't be removed stays.
 void clinux_remove_tree(const char *path);
+// 1 if the path is on a tmpfs, else 0.
+int clinux_is_memory(const char *path);

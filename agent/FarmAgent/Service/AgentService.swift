@@ -87,6 +87,7 @@ public final class AgentService: Sendable {
             await parts.services.api.http.close()
             _ = try? await BlockingPool.shared.run { [parts] in
                 try? parts.layers.synchronize()
+                parts.services.sandbox.close()
                 parts.data.clean()
             }
         }.value
