@@ -21,6 +21,13 @@ extension Store {
         }
     }
 
+    /// Only the build's status: cheap.
+    public func status(of build: String) async throws -> Status? {
+        try await pool.read { db in
+            try String.fetchOne(db, sql: "SELECT status FROM build WHERE id = ?", arguments: [build]).map { try Status(column: $0) }
+        }
+    }
+
     /// The build that the user's request started.
     public func build(requestID: String, user: String) async throws -> StoredBuild? {
         try await pool.read { db in

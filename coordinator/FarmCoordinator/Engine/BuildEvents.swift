@@ -24,7 +24,7 @@ public struct BuildEvents: AsyncSequence, Sendable {
             while page.isEmpty {
                 if isFinished { return nil }
                 // Asked before the page is read: what a build that has ended says is all there.
-                let hasEnded = try await events.store.build(events.build)?.status.isFinal ?? true
+                let hasEnded = try await events.store.status(of: events.build)?.isFinal ?? true
                 page = try await events.store.events(of: events.build, after: position, limit: BuildEvents.page)[...]
                 guard page.isEmpty else { break }
                 if hasEnded { return nil }

@@ -11,16 +11,22 @@ extension Coordinator {
     /// Returns when all reports are stored. Those that came before are skipped.
     public func report(_ reports: [AgentReport], from agent: String) async throws {
         guard let entry = agentEntries[agent] else { throw EngineError.conflict("\(agent) has no session") }
+        // Of a process that has not opened its session yet: it sends them again afterwards.
+        guard reports.allSatisfy({ $0.epoch == entry.stored.epoch }) else {
+            throw EngineError.conflict("the coordinator does not know this process of \(agent): open a session")
+        }
         heard(from: agent)
         var last = entry.stored.report
-        for report in reports where report.epoch == entry.stored.epoch && report.number > last {
+        var slotsAreFree = false
+        for report in reports where report.number > last {
             last = report.number
             take(report, from: agent)
+            if case .stageFinished = report.kind { slotsAreFree = true }
         }
         if last > entry.stored.report {
             agentEntries[agent]?.stored.report = last
             outbox.append(.setReport(last, of: agent, at: clock.now()))
-            schedule()
+            if slotsAreFree { schedule() }
         }
         // Also when all were skipped: the first arrival may still be on its way to the disk.
         try await settle()
@@ -96,7 +102,10 @@ extension Coordinator {
             save(stage, of: run)
             learn(clock.monotonic() - entry.startedAt, of: run.stages[stage].plan.name, project: run.stored.request.project)
             run.wake()
-        case .failed(let failure):
+        case .failed(var failure):
+            if failure.lines == nil, let step = run.stages[stage].steps.firstIndex(where: { $0.status == .failed }) {
+                failure.lines = run.stages[stage].plan.steps[step].lines
+            }
             endAssignment(id)
             run.stages[stage].state = .waiting
             run.stages[stage].row.status = .failed
