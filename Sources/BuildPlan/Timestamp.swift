@@ -20,7 +20,12 @@ public struct Timestamp: Hashable, Sendable, Comparable {
     public static func < (a: Timestamp, b: Timestamp) -> Bool { a.nanoseconds < b.nanoseconds }
 
     /// Seconds from `earlier` to this, with a fraction.
-    public func seconds(since earlier: Timestamp) -> Double { Double(nanoseconds - earlier.nanoseconds) / 1e9 }
+    /// The result is good to a microsecond, for any two points in time.
+    public func seconds(since earlier: Timestamp) -> Double {
+        // The difference of two 64-bit numbers may not fit; times come from other machines.
+        let (difference, overflow) = nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
+        return overflow ? (Double(nanoseconds) - Double(earlier.nanoseconds)) / 1e9 : Double(difference) / 1e9
+    }
 }
 
 extension Timestamp: LosslessStringConvertible {

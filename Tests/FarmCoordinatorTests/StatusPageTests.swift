@@ -112,6 +112,23 @@ struct StatusPageTests {
     ])
     func `Durations are short`(_ seconds: Double, _ text: String) { #expect(Show.duration(seconds) == text) }
 
+    @Test func `Numbers and times that agents make up break nothing`() {
+        var page = Self.home
+        for number in [Int64.max, .min, -1] {
+            page.volumes = (1...3).map { _ in
+                VolumeDescription(
+                    project: "p", id: "v", platform: Platform(os: "linux", architecture: "amd64"), generation: .min, bytes: number,
+                    files: number, holders: [.init(agent: "a", generation: .max)])
+            }
+            #expect(!page.content.text.isEmpty)
+        }
+        var build = Self.build
+        build.createdAt = Timestamp(nanoseconds: .min)
+        build.startedAt = build.createdAt
+        build.finishedAt = Timestamp(nanoseconds: .max)
+        #expect(!BuildPage(build: build, now: Self.now).content.text.isEmpty)
+    }
+
     @Test(arguments: [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567"), (-1000, "-1,000")] as [(Int64, String)])
     func `Numbers are grouped`(_ number: Int64, _ text: String) { #expect(Show.count(number) == text) }
 }

@@ -11,9 +11,6 @@ struct ProbeRoutes: Sendable {
     let store: Store
     let started: Timestamp
 
-    /// Builds that are counted by status: those that a list holds at the most.
-    static let countedBuilds = Limits.builds
-
     var all: [Route] {
         [
             Route("GET", "/healthz", .anyone) { _ in .text("ok\n") },
@@ -31,13 +28,21 @@ struct ProbeRoutes: Sendable {
 
     private func metrics() async throws -> PrometheusText {
         let agents = await engine.agents()
-        let builds = try await engine.builds(limit: Self.countedBuilds)
+        let totals = try await store.totals()
         let volumes = await engine.volumes()
         let use = try await BlockingPool.shared.run { ProcessUse.now() }
         var text = PrometheusText()
         text.add(
-            "farm_builds", .gauge, help: "Builds by status, among the newest \(Self.countedBuilds).",
-            Status.allCases.map { status in ([("status", status.rawValue)], Double(builds.count { $0.status == status })) })
+            "farm_builds", .gauge, help: "Builds that are kept, by status.",
+            Status.allCases.map { ([("status", $0.rawValue)], Double(totals.builds[$0] ?? 0)) })
+        text.add(
+            "farm_queued_stages", .gauge, help: "Stages that wait for an agent or for others.", Double(totals.openStages[.queued] ?? 0))
+        text.add("farm_running_stages", .gauge, help: "Stages that run now.", Double(totals.openStages[.running] ?? 0))
+        text.add(
+            "farm_received_bytes", .gauge, help: "Bytes that the steps of these builds received over the network.",
+            [("layers", totals.layerBytes), ("context", totals.contextBytes), ("volumes", totals.volumeBytes)].map {
+                ([("kind", $0.0)], $0.1)
+            })
         text.add(
             "farm_agents", .gauge, help: "Agents by state.",
             [AgentDescription.State.ready, .draining, .lost].map { state in
@@ -49,10 +54,8 @@ struct ProbeRoutes: Sendable {
         text.add(
             "farm_agent_running_stages", .gauge, help: "Stages that an agent runs now.",
             agents.map { ([("agent", $0.name)], Double($0.running)) })
-        text.add("farm_running_stages", .gauge, help: "Stages that run now.", Double(agents.reduce(0) { $0 + $1.running }))
-        text.add("farm_queued_builds", .gauge, help: "Builds that wait.", Double(builds.count { $0.status == .queued }))
         text.add("farm_volumes", .gauge, help: "Volumes.", Double(volumes.count))
-        text.add("farm_volume_bytes", .gauge, help: "Bytes of all volumes, each once.", Double(volumes.reduce(0) { $0 + $1.bytes }))
+        text.add("farm_volume_bytes", .gauge, help: "Bytes of all volumes, each once.", volumes.reduce(0.0) { $0 + Double($1.bytes) })
         text.add("process_resident_memory_bytes", .gauge, help: "Resident memory.", Double(use.residentBytes))
         text.add("process_cpu_seconds_total", .counter, help: "CPU time, user and system.", use.cpuSeconds)
         text.add("process_open_fds", .gauge, help: "Open file descriptors.", Double(use.openFiles))

@@ -102,7 +102,7 @@ enum Show {
 
     /// `312`, `60,000`.
     static func count(_ number: Int64) -> String {
-        var digits = String(abs(number))
+        var digits = String(number.magnitude)
         var groups: [String] = []
         while digits.count > 3 {
             groups.insert(String(digits.suffix(3)), at: 0)
@@ -110,6 +110,14 @@ enum Show {
         }
         groups.insert(digits, at: 0)
         return (number < 0 ? "-" : "") + groups.joined(separator: ",")
+    }
+
+    /// A sum that stops at the largest number: what is summed comes from agents.
+    static func total(_ numbers: [Int64]) -> Int64 {
+        numbers.reduce(0) { sum, number in
+            let (total, overflow) = sum.addingReportingOverflow(max(0, number))
+            return overflow ? .max : total
+        }
     }
 
     /// A status as a word with its colour; the word is there for those who see no colour.

@@ -34,7 +34,7 @@ struct HomePage: Sendable {
             <div><b>\(busy) / \(slots)</b><span>slots busy</span></div>
             <div><b>\(running)</b><span>builds running</span></div>
             <div><b>\(queued)</b><span>builds queued</span></div>
-            <div><b>\(ByteCount.format(volumes.reduce(0) { $0 + $1.bytes }))</b><span>in \(volumes.count) volumes</span></div>
+            <div><b>\(ByteCount.format(Show.total(volumes.map(\.bytes))))</b><span>in \(volumes.count) volumes</span></div>
             """
     }
 
@@ -78,7 +78,7 @@ struct HomePage: Sendable {
         if volumes.isEmpty { return "<p class=\"soft\">No volume yet. A step with <code>--mount=type=cache</code> makes one.</p>" }
         let rows = volumes.map { volume -> HTML in
             let holders = volume.holders.sorted { ($1.generation, $0.agent) < ($0.generation, $1.agent) }.map { holder -> HTML in
-                let behind = volume.generation - holder.generation
+                let behind = max(0, volume.generation &- holder.generation)
                 return behind == 0 ? "\(holder.agent) " : "<span class=\"soft\">\(holder.agent) (\(behind) behind) </span>"
             }
             return """
