@@ -237,6 +237,23 @@ import Testing
         }
     }
 
+    @Test func `a client that follows its build has all the time it needs to upload`() async throws {
+        try await withFarm { farm, agents in
+            farm.contexts.set("a", "text")
+            farm.contexts.state.withLock { $0.hidesContents = true }
+            let id = try await farm.submit(Make.plan([Make.stage("main", [Make.copy("a")])]))
+            try await eventually { try await farm.engine.needs(of: id).count == 1 }
+            let events = try await farm.engine.events(of: id, after: 0)
+            let follower = Task { for try await _ in events {} }
+            try await eventually { await farm.engine.bell.isWaitedFor(id) }
+            try await farm.advance(farm.settings.contentsTimeout + 2, alive: agents)
+            let shown = try await farm.engine.describe(id)
+            #expect(shown.status == .running)
+            follower.cancel()
+            _ = await follower.result
+        }
+    }
+
     @Test func `a build waits for its context's directories`() async throws {
         try await withFarm { farm, agents in
             farm.contexts.state.withLock { $0.hasTree = false }

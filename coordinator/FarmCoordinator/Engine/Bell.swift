@@ -29,6 +29,9 @@ final class Bell: Sendable {
         for continuation in waiting { continuation.resume() }
     }
 
+    /// Somebody waits for the build's events now.
+    func isWaitedFor(_ build: String) -> Bool { state.withLock { !($0.ropes[build]?.waiting.isEmpty ?? true) } }
+
     /// The build has ended: nobody waits for it any more.
     func close(_ build: String) {
         let rope = state.withLock { $0.ropes.removeValue(forKey: build) }

@@ -42,6 +42,8 @@ extension Coordinator {
 
     private func expireClients() {
         let now = clock.monotonic()
+        // Who follows the build is there, also while a large upload takes its time.
+        for run in builds.values where bell.isWaitedFor(run.id) { run.clientSeen = now }
         for run in builds.values where now - run.clientSeen > settings.contentsTimeout {
             let minutes = Int(settings.contentsTimeout / 60)
             if !run.stored.uploaded {
