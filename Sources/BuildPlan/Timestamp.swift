@@ -35,7 +35,8 @@ extension Timestamp: LosslessStringConvertible {
     /// RFC 3339 in UTC, with as many digits of the fraction as are needed.
     public var description: String {
         let seconds = nanoseconds.flooredDivision(by: Self.billion)
-        let fraction = nanoseconds - seconds * Self.billion
+        // The product may be below the least number by less than a billion; the difference fits again.
+        let fraction = nanoseconds &- seconds &* Self.billion
         let days = seconds.flooredDivision(by: Self.secondsPerDay)
         let (year, month, day) = Self.civil(fromDays: days)
         let second = seconds - days * Self.secondsPerDay
