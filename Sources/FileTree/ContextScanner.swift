@@ -14,14 +14,14 @@ public struct ContextScanner: Sendable {
     private static let largeFile: Int64 = 1 << 20
     /// How often a file that changes while it is hashed is tried again.
     private static let attempts = 3
-    /// A file that changed less than this before the scan may change again without a new time: two clock ticks of the coarsest file
-    /// systems (FAT: 2 s).
-    private static let settlingTime: Int64 = 2_000_000_000
-
     /// What is left out of the tree.
     public var ignore: IgnorePatterns
     /// Where the index is kept; nil for none. Its directory must exist.
     public var index: [UInt8]?
+
+    /// A file that changed less than this before the scan, in nanoseconds, may change again without a new time: two clock ticks of the
+    /// coarsest file systems (FAT: 2 s).
+    var settlingTime: Int64 = 2_000_000_000
 
     public init(ignore: IgnorePatterns = IgnorePatterns(), index: [UInt8]? = nil) {
         self.ignore = ignore
@@ -32,7 +32,7 @@ public struct ContextScanner: Sendable {
     public func scan(root: [UInt8]) throws -> ContextTree {
         let directory = try FileDescriptor(root, flags: O_RDONLY | O_DIRECTORY)
         let known = index.map { ScanIndex(path: $0) } ?? ScanIndex()
-        let settled = Self.now() - Self.settlingTime
+        let settled = Self.now() - settlingTime
         let rootNode = ScanNode(path: [], name: [], parent: nil, isKept: true)
         let queue = Monitor(ScanQueue(root: rootNode))
         let workers = Monitor<[ScanWorker]>([])

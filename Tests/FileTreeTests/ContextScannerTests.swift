@@ -1,4 +1,5 @@
 import BuildPlan
+import CLinux
 import Digests
 import Glibc
 import Testing
@@ -69,6 +70,28 @@ import Testing
         let old = ScanIndex(path: scratch.at("index"))
         #expect(old.count == 0)
         #expect(first.root == second.root)
+    }
+
+    @Test func `With an index that is trusted exactly the changed files are read`() throws {
+        let scratch = Scratch()
+        for number in 0..<50 { try scratch.file("tree/d\(number % 5)/\(number)", "\(number)") }
+        var scanner = ContextScanner(index: scratch.at("index"))
+        // As if the files had been written long ago.
+        scanner.settlingTime = -1_000_000_000
+        let first = try scanner.scan(root: scratch.at("tree"))
+        #expect(first.hashedCount == 50)
+        #expect(try scanner.scan(root: scratch.at("tree")).hashedCount == 0)
+        // Another file under the old name: same size and, as far as a program can set it, the same time.
+        let status = try #require(try FileStatus.of(scratch.at("tree/d2/7")))
+        try scratch.file("tree/d2/7", "X")
+        clinux_set_times(AT_FDCWD, String(decoding: scratch.at("tree/d2/7"), as: UTF8.self), status.modified, status.modified)
+        let changed = try scanner.scan(root: scratch.at("tree"))
+        #expect(changed.hashedCount == 1)
+        #expect(changed.files[Digest.of("X")] != nil)
+        #expect(changed.root != first.root)
+        Scratch.remove(scratch.at("tree/d3"))
+        #expect(try scanner.scan(root: scratch.at("tree")).hashedCount == 0)
+        #expect(ScanIndex(path: scratch.at("index")).count == 40)
     }
 
     @Test func `Entries of an index are found by inode and hold only for the same times`() throws {
