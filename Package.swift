@@ -95,7 +95,7 @@ let tests: [Target] = [
     .testTarget(name: "FileStepsTests", dependencies: ["FileSteps"]),
     .testTarget(name: "SandboxTests", dependencies: ["Sandbox", "CLinux"]),
     .testTarget(name: "VolumesTests", dependencies: ["Volumes", "Certificates", "CLinux"]),
-    .testTarget(name: "FarmAgentTests", dependencies: ["FarmAgent"]),
+    .testTarget(name: "FarmAgentTests", dependencies: ["FarmAgent", "FileSteps", "FileTree", "Sandbox", "FarmAPI", "BuildPlan", logging]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
     .testTarget(
         name: "FarmCoordinatorTests", dependencies: ["FarmCoordinator", "Store", "FarmAPI", "FileTree", "Transport", "Certificates", nio]),

@@ -26,7 +26,9 @@ enum Machine {
 
     /// Works with threads running, unlike ``MountNamespace/enter()``: the runtime is looked for in what is there.
     static func sandbox(in folder: Folder) throws -> Sandbox {
-        try Sandbox(runtime: Runtime.find(choice: "auto", in: folder.path), directory: folder.path, name: "test-\(getpid())-\(UInt32.random(in: 0...UInt32.max))")
+        try Sandbox(
+            runtime: Runtime.find(choice: "auto", in: folder.path), directory: folder.path,
+            name: "test-\(getpid())-\(UInt32.random(in: 0...UInt32.max))")
     }
 
     /// A layer with a shell, two users and little else: no /proc, /etc/hosts or /tmp.

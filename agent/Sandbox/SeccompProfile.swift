@@ -32,8 +32,9 @@ enum SeccompProfile {
             syscalls: rules)
     }
 
+    /// Each costs a runtime some 5 ms at every start. x32 is left out: Debian's kernels refuse it too.
     private static let architectures = [
-        "amd64": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+        "amd64": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
         "arm64": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
         "riscv64": ["SCMP_ARCH_RISCV64"],
     ]

@@ -1,0 +1,61 @@
+import Testing
+
+@testable import FarmAgent
+
+struct ConfigurationTests {
+    private func read(
+        _ file: [(String, String)] = [], environment: [String: String] = [:], flags: [String: String] = [:]
+    ) throws(ConfigurationError) -> AgentConfiguration {
+        try AgentConfiguration(
+            file: ("agent.yaml", file.map { (key: $0.0, value: $0.1) }), environment: { environment[$0] }, flags: flags)
+    }
+
+    @Test func `flags win over the environment, and that over the file`() throws {
+        let file = [("slots", "1"), ("data", "/file"), ("runtime", "crun")]
+        let read = try read(file, environment: ["FARM_DATA": "/environment", "FARM_SLOTS": "2"], flags: ["slots": "3"])
+        #expect(read.slots == 3)
+        #expect(read.data == "/environment")
+        #expect(read.runtime == "crun")
+    }
+
+    @Test func `every setting has a variable of its own`() {
+        #expect(Set(AgentSetting.all.map(\.variable)).count == AgentSetting.all.count)
+        #expect(AgentSetting.all.first { $0.name == "layer-cache-size" }?.variable == "FARM_LAYER_CACHE_SIZE")
+    }
+
+    @Test func `an unknown key is an error that names it`() {
+        #expect { try read([("slot", "1")]) } throws: { "\($0)".contains("agent.yaml: there is no setting 'slot'") }
+    }
+
+    @Test(arguments: [
+        ("slots", "0"), ("slots", "many"), ("coordinator", "host"), ("coordinator", "host:99999"), ("listen", ":1"), ("labels", "a"),
+        ("labels", "=b"), ("runtime", "docker"), ("layer-cache-size", "-1"), ("layer-cache-size", "9999999T"), ("step-cores", "0"),
+        ("log-format", "xml"), ("log-level", "loud"), ("data", ""),
+    ]) func `bad values are refused by name`(key: String, value: String) {
+        #expect { try read([(key, value)]) } throws: { "\($0)".contains("'\(key)'") }
+    }
+
+    @Test func `values of all kinds are read`() throws {
+        let read = try read([
+            ("coordinator", "[::1]:1"), ("advertise", "host.example:2"), ("labels", "disk=ssd,zone=a=b"), ("layer-cache-size", "2GiB"),
+            ("step-cores", "1.5"), ("step-memory", "512M"), ("log-format", "json"),
+        ])
+        #expect(read.coordinator == HostPort(host: "::1", port: 1))
+        #expect(read.advertise?.description == "host.example:2")
+        #expect(read.labels == ["disk": "ssd", "zone": "a=b"])
+        #expect(read.layerCacheSize == 2 << 30)
+        #expect(read.stepCores == 1.5)
+        #expect(read.stepMemory == 512 << 20)
+        #expect(read.logFormat == .json)
+    }
+}
+
+struct LogTests {
+    @Test func `an event is one line whatever is in it`() {
+        let line = StandardErrorLog.line(
+            .text, time: .epoch, level: .info, label: "agent", message: "a\nb", fields: ["k": "x\u{1B}[0m\ny"])
+        #expect(line.split(separator: "\n").count == 1)
+        let json = StandardErrorLog.line(.json, time: .epoch, level: .info, label: "agent", message: "a\nb", fields: ["k": "v"])
+        #expect(json == #"{"k":"v","label":"agent","level":"info","message":"a\nb","time":"1970-01-01T00:00:00Z"}"# + "\n")
+    }
+}
