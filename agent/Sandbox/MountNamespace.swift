@@ -3,7 +3,7 @@ import Glibc
 
 /// The agent's own view of the machine's mounts.
 public enum MountNamespace {
-    private static let unified = "/sys/fs/cgroup/unified"
+    private static let unified = Cgroups.mount + "/unified"
     /// A page for each container that runs.
     private static let hiddenSize = "4m"
 
@@ -21,10 +21,5 @@ public enum MountNamespace {
         guard stat(unified, &found) == 0, stat("/sys/fs/cgroup/cgroup.controllers", &found) != 0 else { return }
         // Where this fails the probe of the runtimes finds out, and takes one that does not mind.
         _ = clinux_tmpfs_mount(unified, "size=\(hiddenSize),mode=755")
-    }
-
-    /// Where the hierarchy is hidden crun takes the memory there for it, and leaves a file for each container.
-    static func forgetHiddenCgroup(_ path: String) {
-        if clinux_is_memory(unified) == 1 { Files.removeTree(unified + path) }
     }
 }

@@ -17,13 +17,12 @@ enum RuntimeLog {
         var msg: String
     }
 
-    /// Tells a command that ended from one that the runtime could not start; the latter's reason goes to the step's output.
-    static func end(code: Int32, log: String, output: (UnsafeRawBufferPointer) -> Void) throws -> StepEnd {
+    /// Tells a command that ended from one that the runtime could not start; it has written the latter's reason to the output too.
+    static func end(code: Int32, log: String) throws -> StepEnd {
         guard code != 0, let message = message(in: try Files.read(log, limit: limit) ?? []) else {
             return StepEnd(code: Int(code))
         }
         guard let ownCode = codeOfCommand(message) else { throw SandboxError.runtime(message) }
-        Array("\(message)\n".utf8).withUnsafeBytes(output)
         return StepEnd(code: ownCode)
     }
 

@@ -9,14 +9,12 @@ public final class Sandbox: Sendable {
     private static let threads = BlockingPool(limit: 512)
     /// How long a kill is tried by way of the runtime before the runtime itself is killed.
     private static let killAttempts = 20
-    private static let cgroupMount = "/sys/fs/cgroup"
-    private static let cgroupRoot = "/farm"
     private static let killPause: useconds_t = 50_000
 
     /// The one that the agent's start found.
     public let runtime: Runtime
     private let state: String
-    private let cgroupParent: String
+    private let cgroups: Cgroups
     private let seccomp: RuntimeSpec.Seccomp
 
     /// - Parameters:
@@ -25,7 +23,7 @@ public final class Sandbox: Sendable {
     public init(runtime: Runtime, directory: String, name: String = "local") throws(SandboxError) {
         self.runtime = runtime
         state = directory + "/runtime"
-        cgroupParent = "\(Self.cgroupRoot)/\(name)"
+        cgroups = Cgroups(name: name)
         seccomp = SeccompProfile.profile(architecture: Self.architecture)
         try Files.makeDirectory(state, mode: 0o700)
     }
@@ -50,16 +48,8 @@ public final class Sandbox: Sendable {
         return found
     }
 
-    /// Removes the cgroups that the steps of this sandbox were in. To be called at the end; does nothing to those that still run. Blocking.
-    public func close() {
-        let hierarchies = Files.names(in: Self.cgroupMount).map { "\(Self.cgroupMount)/\($0)" } + [Self.cgroupMount]
-        for hierarchy in hierarchies {
-            for name in Files.names(in: hierarchy + cgroupParent) { rmdir("\(hierarchy)\(cgroupParent)/\(name)") }
-            rmdir(hierarchy + cgroupParent)
-            // Other agents of this machine may have theirs in it: then it stays.
-            rmdir(hierarchy + Self.cgroupRoot)
-        }
-    }
+    /// Removes the cgroups of this sandbox. To be called at the end; does nothing to those that still run. Blocking.
+    public func close() { cgroups.removeAll() }
 
     /// Runs a step to its end, or to its task's cancellation, which ends the whole process tree.
     ///
@@ -98,11 +88,9 @@ public final class Sandbox: Sendable {
         if !running.started(process) { process.kill() }
         let code = try process.run(output: output, onOverstay: { delete(prepared.id) })
         if Files.exists("\(state)/\(prepared.id)") { delete(prepared.id) }
-        MountNamespace.forgetHiddenCgroup(cgroup(of: prepared.id))
-        return try RuntimeLog.end(code: code, log: log, output: output)
+        cgroups.remove(prepared.id)
+        return try RuntimeLog.end(code: code, log: log)
     }
-
-    private func cgroup(of id: String) -> String { "\(cgroupParent)/\(id)" }
 
     private func delete(_ id: String) { _ = try? ChildProcess.run(runtime.arguments(root: state) + ["delete", "--force", id]) }
 
@@ -142,7 +130,7 @@ public final class Sandbox: Sendable {
             let identity = try UserDatabase(root: snapshot.path).identity(of: step.user)
             let spec = RuntimeSpec(
                 step: step, identity: identity, root: snapshot.path, workingDirectory: layout.workingDirectory, mounts: layout.mounts,
-                cgroup: runtime.usesCgroups ? cgroup(of: id) : nil, seccomp: seccomp)
+                cgroup: runtime.usesCgroups ? cgroups.path(of: id) : nil, seccomp: seccomp)
             try Files.write(Array(JSONEncoder().encode(spec)), to: bundle + "/config.json", mode: 0o600)
         } catch {
             snapshot.unmount()
