@@ -1,16 +1,21 @@
 # The data that is built and moved: the same at every run for the same seed, and not compressible.
 # shellcheck shell=bash disable=SC2154 # run.sh sets and reads the variables that the parts share
 
-# A root file system of busybox alone.
+# A root file system of busybox (and split).
 busybox_archive() {
     local root=$work/busybox name
     mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/root" "$root/usr/bin" "$root/var"
     cp "$(command -v busybox)" "$root/bin/busybox"
     for name in $("$root/bin/busybox" --list); do [ "$name" = busybox ] || ln -s busybox "$root/bin/$name"; done
+    # Debian's busybox has no split.
+    for name in /usr/bin/split $(ldd /usr/bin/split | grep -o '/[^ ]*'); do
+        mkdir -p "$root${name%/*}"
+        cp -L "$name" "$root$name"
+    done
     echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
     echo 'root:x:0:' >"$root/etc/group"
     chmod 1777 "$root/tmp"
-    tar -C "$root" -cf "$1" bin etc tmp root usr var
+    tar -C "$root" -cf "$1" .
     rm -rf "$root"
 }
 

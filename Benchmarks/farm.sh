@@ -10,7 +10,7 @@ start_farm() {
     export XDG_CACHE_HOME FARM_CONFIG
     "$FARM_PROGRAMS/farm" dev --agents 2 --data "$work/farm" --listen 127.0.0.1:0 >"$work/farm.out" 2>"$work/farm.log" &
     farm_process=$!
-    until grep -q '^ready: ' "$work/farm.out"; do
+    until grep -q '^ready: ' "$work/farm.out" 2>/dev/null; do
         kill -0 "$farm_process" 2>/dev/null || { cat "$work/farm.log" >&2; fail "farm dev did not start"; }
         sleep 0.1
     done
@@ -25,7 +25,7 @@ stop_farm() {
     # Should it have gone without them: its daemons, known by this run's folder.
     for process in /proc/[0-9]*; do
         process=${process#/proc/}
-        if tr '\0' ' ' <"/proc/$process/cmdline" 2>/dev/null | grep -qF -- "--config $work/farm/"; then
+        if tr '\0' ' ' 2>/dev/null <"/proc/$process/cmdline" | grep -qF -- "--config $work/farm/"; then
             echo "run.sh: was left running: $process" >&2
             kill -TERM "$process" 2>/dev/null || true
             tail --pid="$process" -f /dev/null

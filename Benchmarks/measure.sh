@@ -16,6 +16,7 @@ timed() {
     start=${EPOCHREALTIME/[^0-9]/}
     if ! "$@" >"$work/last.log" 2>&1; then
         tail -40 "$work/last.log" >&2
+        tail -n 15 "$work"/farm/*.log >&2
         fail "failed: $*"
     fi
     end=${EPOCHREALTIME/[^0-9]/}

@@ -6,7 +6,7 @@ rsync_port=
 
 start_rsync() {
     local attempt
-    say "starting $(rsync --version | head -1) behind stunnel"
+    say "starting rsync behind stunnel"
     mkdir -p "$work/rsync/source" "$work/rsync/destination"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost -keyout "$work/rsync/key.pem" -out "$work/rsync/certificate.pem" 2>/dev/null
@@ -27,7 +27,7 @@ execArgs = rsync --daemon --config=$work/rsync/daemon.conf
 EOF
         stunnel4 "$work/rsync/stunnel.conf" >"$work/rsync/stunnel.log" 2>&1 &
         rsync_process=$!
-        until grep -q 'Configuration successful' "$work/rsync/stunnel.log"; do
+        until grep -q 'Configuration successful' "$work/rsync/stunnel.log" 2>/dev/null; do
             kill -0 "$rsync_process" 2>/dev/null || continue 2
             sleep 0.1
         done

@@ -31,23 +31,23 @@ case $runs in '' | *[!0-9]* | 0*) usage ;; esac
 command -v swift >/dev/null || fail "Swift 6.2 or newer must be on the PATH"
 cases=${cases:-$all_cases}
 
-# shellcheck source=packages.sh
+# shellcheck source=Benchmarks/packages.sh
 . "$benchmarks/packages.sh"
-# shellcheck source=measure.sh
+# shellcheck source=Benchmarks/measure.sh
 . "$benchmarks/measure.sh"
-# shellcheck source=data.sh
+# shellcheck source=Benchmarks/data.sh
 . "$benchmarks/data.sh"
-# shellcheck source=farm.sh
+# shellcheck source=Benchmarks/farm.sh
 . "$benchmarks/farm.sh"
-# shellcheck source=buildkit.sh
+# shellcheck source=Benchmarks/buildkit.sh
 . "$benchmarks/buildkit.sh"
-# shellcheck source=rsync.sh
+# shellcheck source=Benchmarks/rsync.sh
 . "$benchmarks/rsync.sh"
-# shellcheck source=steps.sh
+# shellcheck source=Benchmarks/steps.sh
 . "$benchmarks/steps.sh"
-# shellcheck source=context.sh
+# shellcheck source=Benchmarks/context.sh
 . "$benchmarks/context.sh"
-# shellcheck source=volume.sh
+# shellcheck source=Benchmarks/volume.sh
 . "$benchmarks/volume.sh"
 
 install_packages
