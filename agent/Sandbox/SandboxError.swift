@@ -6,6 +6,8 @@ public enum SandboxError: Error, Sendable, CustomStringConvertible {
     case system(action: String, path: String, error: Int32)
     /// overlayfs refused; `detail` has the kernel's words where it gave any.
     case overlay(target: String, error: Int32, detail: String)
+    /// overlayfs does not work in a directory at all.
+    case overlayUnusable(directory: String, reason: String)
     /// More layers than this kernel can stack.
     case tooManyLayers(count: Int, limit: Int)
     /// No OCI runtime works here; one reason each.
@@ -21,8 +23,10 @@ public enum SandboxError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .system(let action, let path, let error): "cannot \(action) \(path): \(Self.text(of: error))"
         case .overlay(let target, let error, let detail):
-            "cannot mount an overlay at \(target): \(Self.text(of: error))\(detail.isEmpty ? "" : " (\(detail))"); "
-                + "the data directory must be on a file system that overlayfs can use as upper (ext4, xfs, btrfs; not another overlay)"
+            "cannot mount an overlay at \(target): \(Self.text(of: error))\(detail.isEmpty ? "" : " (\(detail))")"
+        case .overlayUnusable(let directory, let reason):
+            "overlayfs does not work in \(directory): \(reason). Put the data directory on a local ext4, xfs or btrfs that is not itself an "
+                + "overlay, and see that the kernel has overlayfs (modprobe overlay)"
         case .tooManyLayers(let count, let limit): "\(count) layers are too many: overlayfs stacks at most \(limit) here"
         case .noRuntime(let tried):
             "no OCI runtime works on this machine: \(tried.joined(separator: "; ")). Install crun or runc, or name one by --runtime PATH"

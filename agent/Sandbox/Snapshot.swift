@@ -104,6 +104,10 @@ public struct Snapshot: Sendable {
 
     /// Tries whether overlayfs works in a directory, as upper and as lower, with whiteouts.
     public static func selfTest(in directory: String) throws(SandboxError) {
+        do { try tryOverlay(in: directory) } catch { throw .overlayUnusable(directory: directory, reason: "\(error)") }
+    }
+
+    private static func tryOverlay(in directory: String) throws(SandboxError) {
         let scratch = directory + "/overlay-test.\(getpid())"
         try Files.makeDirectory(scratch)
         defer { Files.removeTree(scratch) }

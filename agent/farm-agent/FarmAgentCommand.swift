@@ -33,6 +33,20 @@ struct FarmAgentCommand: ParsableCommand {
         return ArgumentHelp("\(setting?.help ?? name): \(setting?.expected ?? "")", valueName: "value")
     }
 
+    /// Reads the command line; help and version end the process with 0, wrong usage with 2.
+    static func parsed() -> FarmAgentCommand {
+        do {
+            return try FarmAgentCommand.parse()
+        } catch {
+            guard exitCode(for: error).isSuccess else {
+                say(fullMessage(for: error))
+                Glibc.exit(2)
+            }
+            print(fullMessage(for: error))
+            Glibc.exit(0)
+        }
+    }
+
     /// What file, environment and flags give together. Blocking.
     func configuration() throws(ConfigurationError) -> AgentConfiguration {
         let flags: [String: String?] = [

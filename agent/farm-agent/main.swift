@@ -5,7 +5,7 @@ import Logging
 import Sandbox
 
 // The mount namespace has to be left while there is one thread only: before anything asynchronous, and before the log.
-let command = FarmAgentCommand.parseOrExit()
+let command = FarmAgentCommand.parsed()
 let configuration: AgentConfiguration
 do {
     configuration = try command.configuration()

@@ -2,6 +2,7 @@ import BlockingIO
 import BuildPlan
 import FarmAPI
 import FileSteps
+import Glibc
 import Layers
 import Logging
 import Sandbox
@@ -27,6 +28,11 @@ struct AgentParts: Sendable {
     private let epoch: String
 
     static func open(_ configuration: AgentConfiguration, logger: Logger) async throws -> AgentParts {
+        for (setting, path) in [
+            ("authority", configuration.authority), ("certificate", configuration.certificate), ("key", configuration.key),
+        ] where access(path, R_OK) != 0 {
+            throw AgentError.missingFile(setting: setting, path: path, error: errno)
+        }
         let data = try await BlockingPool.shared.run {
             let data = try DataDirectory(path: configuration.data)
             data.clean()

@@ -56,6 +56,8 @@ struct DataDirectory: Sendable {
 public enum AgentError: Error, Sendable, CustomStringConvertible {
     /// A system call failed: what, on what, errno.
     case file(String, String, Int32)
+    /// A file of the agent's identity can't be read.
+    case missingFile(setting: String, path: String, error: Int32)
     /// Another agent runs on the data directory.
     case inUse(String)
     /// A layer that nobody could give.
@@ -66,6 +68,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .file(let action, let path, let error): "cannot \(action) \(path): \(String(cString: strerror(error)))"
+        case .missingFile(let setting, let path, let error):
+            "\(path): \(String(cString: strerror(error))); issue it by `farm-coordinator enroll agent NAME`, or name it by --\(setting)"
         case .inUse(let path): "\(path) is in use by another agent; give each agent a data directory of its own"
         case .layer(let digest, let reason): "layer \(digest) can't be brought here: \(reason)"
         case .badAnswer(let reason): "the coordinator sent what is not expected: \(reason)"

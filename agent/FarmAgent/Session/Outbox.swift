@@ -90,7 +90,7 @@ final class Outbox: Sendable {
         var backoff = Backoff()
         for await _ in wakes {
             while !Task.isCancelled, !isEmpty {
-                if !state.withLock({ $0.urgent }) { try? await Task.sleep(for: Self.logDelay) }
+                await waitForMore()
                 let batch = nextBatch()
                 do {
                     try await send(batch)
@@ -109,6 +109,12 @@ final class Outbox: Sendable {
             }
             if Task.isCancelled { return }
         }
+    }
+
+    /// Gives output a little time to become more, but keeps nothing else waiting.
+    private func waitForMore() async {
+        let end = ContinuousClock.now + Self.logDelay
+        while !state.withLock({ $0.urgent }), ContinuousClock.now < end { try? await Task.sleep(for: Self.logDelay / 10) }
     }
 
     /// Waits until everything is stored, or for a time.
