@@ -26,7 +26,8 @@ public struct SubmitCommand: Sendable {
         defer { connection.closeSoon() }
         await screen.startTicking()
         do {
-            let submission = Submission(api: connection.api, options: options, source: source, screen: screen, environment: environment)
+            let submission = Submission(
+                api: connection.api, options: options, source: source, screen: screen, environment: environment, page: page(of:))
             let (build, image) = try await submission.run()
             if options.detach {
                 await screen.stop()
@@ -51,6 +52,10 @@ public struct SubmitCommand: Sendable {
         }
     }
 
+    @Sendable private func page(of build: String) -> String {
+        "https://\(HostPort(host: settings.host, port: settings.port))/builds/\(percentEncoded(build))"
+    }
+
     private func report(build: String, image: BuildDescription.Image?) throws {
         guard let image else { return }
         let usesStandardOutput = options.outputs.contains { $0.destination == .standardOutput && $0.form != .load }
@@ -59,7 +64,7 @@ public struct SubmitCommand: Sendable {
         if let file = options.metadataFile {
             let metadata = [
                 "containerimage.digest": "\(image.digest)", "containerimage.config.digest": "\(image.configDigest)",
-                "farm.build.ref": build, "farm.build.page": "https://\(HostPort(host: settings.host, port: settings.port))/builds/\(build)",
+                "farm.build.ref": build, "farm.build.page": page(of: build),
                 "image.name": options.build.tags.joined(separator: ","),
             ].filter { !$0.value.isEmpty }
             try ResultFile.write(

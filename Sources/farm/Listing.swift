@@ -4,24 +4,29 @@ import Client
 struct Builds: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List builds, the newest first.")
     @OptionGroup var farm: FarmOptions
-    @Flag var json = false
+    @Flag(help: "Print JSON for programs.") var json = false
     func run() async throws { try await Listings(settings: try farm.settings()).builds(json: json) }
 }
 
 struct Show: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Show a build: its stages, steps, placements and bytes.")
     @OptionGroup var farm: FarmOptions
-    @Argument(help: ArgumentHelp(valueName: "BUILD")) var build: String
-    @Flag var json = false
+    @Argument(help: ArgumentHelp("A build's id, or the beginning of it.", valueName: "BUILD")) var build: String
+    @Flag(help: "Print JSON for programs.") var json = false
     func run() async throws { try await Listings(settings: try farm.settings()).show(build, json: json) }
 }
 
 struct Logs: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Print the output of a build's steps.")
+    static let configuration = CommandConfiguration(
+        abstract: "Print the output of a build's steps.",
+        discussion: """
+            Each line begins with #N, the number of its step: its place in the build's plan, as in 'farm show', on the status page and in
+            '--progress plain'. Without -f it prints what there is and ends; a build that goes on is not waited for.
+            """)
     @OptionGroup var farm: FarmOptions
-    @Argument(help: ArgumentHelp(valueName: "BUILD")) var build: String
+    @Argument(help: ArgumentHelp("A build's id, or the beginning of it.", valueName: "BUILD")) var build: String
     @Flag(name: .shortAndLong, help: "Go on until the build has ended.") var follow = false
-    @Option(help: ArgumentHelp("Only the step with that number in the log.", valueName: "N")) var step: Int?
+    @Option(help: ArgumentHelp("Only the output of step N, as it is: N as after '#', or in 'farm show'.", valueName: "N")) var step: Int?
     func run() async throws {
         let listings = Listings(settings: try farm.settings())
         let (build, step, follow) = (build, step, follow)
@@ -30,30 +35,30 @@ struct Logs: AsyncParsableCommand {
 }
 
 struct Cancel: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Cancel a build.")
+    static let configuration = CommandConfiguration(abstract: "Cancel a build: its steps are ended, what they had finished stays cached.")
     @OptionGroup var farm: FarmOptions
-    @Argument(help: ArgumentHelp(valueName: "BUILD")) var build: String
+    @Argument(help: ArgumentHelp("A build's id, or the beginning of it.", valueName: "BUILD")) var build: String
     func run() async throws { try await Listings(settings: try farm.settings()).cancel(build) }
 }
 
 struct Agents: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List agents.")
+    static let configuration = CommandConfiguration(abstract: "List agents: their state, busy and all slots, runtime, address.")
     @OptionGroup var farm: FarmOptions
-    @Flag var json = false
+    @Flag(help: "Print JSON for programs.") var json = false
     func run() async throws { try await Listings(settings: try farm.settings()).agents(json: json) }
 }
 
 struct Drain: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Give an agent no new stages.")
+    static let configuration = CommandConfiguration(abstract: "Give an agent no new stages; those that run there end.")
     @OptionGroup var farm: FarmOptions
-    @Argument(help: ArgumentHelp(valueName: "AGENT")) var agent: String
+    @Argument(help: ArgumentHelp("The agent's name, as 'farm agents' lists it.", valueName: "AGENT")) var agent: String
     func run() async throws { try await Listings(settings: try farm.settings()).setDraining(agent, true) }
 }
 
 struct Resume: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Give a drained agent stages again.")
     @OptionGroup var farm: FarmOptions
-    @Argument(help: ArgumentHelp(valueName: "AGENT")) var agent: String
+    @Argument(help: ArgumentHelp("The agent's name, as 'farm agents' lists it.", valueName: "AGENT")) var agent: String
     func run() async throws { try await Listings(settings: try farm.settings()).setDraining(agent, false) }
 }
 
@@ -65,15 +70,15 @@ struct Volumes: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List volumes.")
         @OptionGroup var farm: FarmOptions
-        @Flag var json = false
+        @Flag(help: "Print JSON for programs.") var json = false
         func run() async throws { try await Listings(settings: try farm.settings()).volumes(json: json) }
     }
 
     struct Remove: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "rm", abstract: "Remove a volume everywhere.")
         @OptionGroup var farm: FarmOptions
-        @Argument(help: ArgumentHelp(valueName: "PROJECT")) var project: String
-        @Argument(help: ArgumentHelp(valueName: "ID")) var id: String
+        @Argument(help: ArgumentHelp("Whose volume it is.", valueName: "PROJECT")) var project: String
+        @Argument(help: ArgumentHelp("The cache mount's id, or its target where it has none.", valueName: "ID")) var id: String
         func run() async throws { try await Listings(settings: try farm.settings()).removeVolume(project: project, id: id) }
     }
 }
@@ -87,7 +92,7 @@ struct Image: AsyncParsableCommand {
             abstract: "Make an OCI archive, an OCI layout folder, a Docker archive or a root file system as tar a base image.")
         @OptionGroup var farm: FarmOptions
         @Argument(help: ArgumentHelp("As FROM names it.", valueName: "NAME")) var name: String
-        @Argument(help: ArgumentHelp(valueName: "FILE")) var file: String
+        @Argument(help: ArgumentHelp("The archive or folder.", valueName: "FILE")) var file: String
         func run() async throws {
             let command = ImageImportCommand(settings: try farm.settings())
             let (name, file) = (name, file)
@@ -98,14 +103,14 @@ struct Image: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List base images.")
         @OptionGroup var farm: FarmOptions
-        @Flag var json = false
+        @Flag(help: "Print JSON for programs.") var json = false
         func run() async throws { try await Listings(settings: try farm.settings()).images(json: json) }
     }
 
     struct Remove: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "rm", abstract: "Remove a base image.")
         @OptionGroup var farm: FarmOptions
-        @Argument(help: ArgumentHelp(valueName: "NAME")) var name: String
+        @Argument(help: ArgumentHelp("The image's name, as 'farm image list' lists it.", valueName: "NAME")) var name: String
         func run() async throws { try await Listings(settings: try farm.settings()).removeImage(name) }
     }
 }

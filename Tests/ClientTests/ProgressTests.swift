@@ -73,6 +73,65 @@ import Testing
                 """)
     }
 
+    @Test func `steps have their number of the plan, whichever begins first, and what the client does comes before and after`() {
+        var view = BuildView()
+        _ = view.begin("load context", at: .epoch)
+        _ = view.apply(
+            event(
+                1, 0,
+                .planned(stages: [
+                    .init(name: "a", steps: ["a1", "a2"], lines: [2...2, 3...3]), .init(name: "b", steps: ["b1"], lines: [5...5]),
+                ])))
+        _ = view.apply(event(2, 0, .stepStarted(stage: 1, step: 0)))
+        _ = view.apply(event(3, 0, .stepStarted(stage: 0, step: 1)))
+        _ = view.begin("export", at: .epoch)
+        _ = view.begin("export again", at: .epoch)
+        #expect(view.vertices.map(\.number) == [0, 3, 2, 4, 5])
+    }
+
+    @Test func `steps that ran when the build ended are cancelled, and said to be`() {
+        var view = BuildView()
+        for event in events.prefix(4) { _ = view.apply(event) }
+        let changes = view.apply(event(5, 500, .finished(status: .failed, error: nil, image: nil)))
+        #expect(changes == [.ended(vertex: 1), .finished])
+        #expect(view.vertices[1].status == .cancelled)
+    }
+
+    @Test func `a failure says how many lines it leaves out, and which command has them`() {
+        var view = BuildView()
+        for event in events.prefix(4) { _ = view.apply(event) }
+        _ = view.apply(event(5, 200, .log(stage: 0, step: 1, text: (1...30).map { "line \($0)\n" }.joined())))
+        for event in events.suffix(2) { _ = view.apply(event) }
+        let text = FailureReport(view: view, source: .init(name: "Dockerfile", text: "FROM x\n"), build: "b1", colours: false).text
+        #expect(text.contains("(the last 20 of 30 lines; all: farm logs --step 2 b1)\nline 11\n"), "\(text)")
+        #expect(!text.contains("line 10\n"))
+    }
+
+    @Test func `a message of others can't steer the terminal`() {
+        var view = BuildView()
+        _ = view.apply(event(1, 0, .finished(status: .failed, error: BuildFailure(message: "a\u{1B}[2Jb\nc\u{9B}31m"), image: nil)))
+        let text = FailureReport(view: view, source: .init(name: "Dockerfile", text: ""), build: nil, colours: false).text
+        #expect(text == "ERROR: ab\nc31m\n")
+    }
+
+    @Test(arguments: [("abc", 3), ("漢字", 4), ("e\u{301}", 1), ("\u{301}", 0), ("✅", 2), ("🇩🇪", 2), ("●✔…", 3)])
+    func `the columns of a text are those that a terminal gives it`(text: String, columns: Int) {
+        #expect(Printable.columns(text) == columns)
+    }
+
+    @Test func `random lines are cut to the columns that there are`() {
+        var generator = SeededGenerator(seed: 11)
+        let characters = Array("ab漢字é✅ …") + ["e\u{301}"]
+        for _ in 0..<2_000 {
+            let text = String(
+                (0..<Int.random(in: 0...30, using: &generator)).compactMap { _ in characters.randomElement(using: &generator) })
+            let columns = Int.random(in: 0...40, using: &generator)
+            let cut = Printable.cut(text, columns: columns)
+            #expect(Printable.columns(cut) <= columns)
+            #expect(cut == text || Printable.columns(text) > columns)
+        }
+    }
+
     @Test func `quiet progress says nothing but the failure`() {
         let text = print(.quiet)
         #expect(text.hasPrefix("------\n > [2/2] RUN make"))
@@ -97,6 +156,16 @@ import Testing
         }
         let live = plain.split(separator: "------").first ?? ""
         for line in live.split(whereSeparator: { $0 == "\n" || $0 == "\r" }) { #expect(line.count < 40, "\(line)") }
+    }
+
+    @Test func `the live region goes back over exactly the rows that it has, broken by a narrower terminal too`() {
+        var region = LiveRegion()
+        #expect(region.update(lines: ["0123456789", "漢字"], columns: 20).hasPrefix("\r\u{1B}[?7l0123456789\u{1B}[K\n"))
+        #expect(region.update(lines: ["0123456789", "漢字"], columns: 20).isEmpty)
+        #expect(region.update(above: ["done"], lines: ["\u{1B}[2m0123456789\u{1B}[0m"], columns: 20).hasPrefix("\u{1B}[2A\rdone\u{1B}[K\n"))
+        #expect(region.update(lines: ["x"], columns: 4).hasPrefix("\u{1B}[3A\r"))
+        #expect(region.update(lines: [], columns: 4) == "\u{1B}[1A\r\u{1B}[J")
+        #expect(region.update(lines: [], columns: 4).isEmpty)
     }
 
     @Test func `a stage that goes on elsewhere shows its step again`() {

@@ -11,72 +11,73 @@ public struct Listings: Sendable {
     /// `farm builds`: the newest first.
     public func builds(json: Bool) async throws {
         try await print([BuildDescription].self, "/api/v1/builds", json: json) { builds in
-            var table = Table(["BUILD", "PROJECT", "STATUS", "CREATED", "TIME", "IMAGE"])
+            var table = Table(["BUILD", "PROJECT", "STATUS", "SUBMITTED", "TIME", "IMAGE"], flexible: 1)
             for build in builds {
                 table.append([
-                    build.id, build.project, build.status.rawValue, Self.minute(build.createdAt),
-                    Self.duration(build.startedAt, build.finishedAt),
+                    build.id, build.project, build.status.rawValue, Self.age(build.createdAt),
+                    BuildText.duration(build.startedAt, build.finishedAt, now: .now()),
                     build.image.map { String($0.digest.hex.prefix(12)) } ?? "",
                 ])
             }
-            return table.text
+            return table.text(columns: Self.columns)
         }
     }
 
     /// `farm show`.
     public func show(_ build: String, json: Bool) async throws {
+        let columns = Self.columns
         try await print(BuildDescription.self, "/api/v1/builds/\(percentEncoded(build))", json: json) { build in
-            var text =
-                "build    \(build.id)\nproject  \(Printable.line(build.project))\nstatus   \(build.status.rawValue)\ncreated  \(build.createdAt)\n"
-            if let image = build.image { text += "image    \(image.digest)\n" }
-            if let error = build.error { text += "error    \(Printable.line(error))\n" }
-            for stage in build.stages {
-                let place = stage.agent.map { " on \($0)" } ?? ""
-                text += "\n\(Printable.line(stage.name)): \(stage.status.rawValue)\(place)"
-                text += stage.attempts > 1 ? ", attempt \(stage.attempts)\n" : "\n"
-                if let placement = stage.placement { text += "  placed: \(Printable.line(placement))\n" }
-                var table = Table(["  STEP", "STATUS", "TIME", "RECEIVED"])
-                for step in stage.steps {
-                    let received = step.bytes.layers + step.bytes.context + step.bytes.volumes
-                    table.append([
-                        "  " + step.name, step.cached ? "cached" : step.status.rawValue, Self.duration(step.startedAt, step.finishedAt),
-                        received > 0
-                            ? "layers \(Human.bytes(step.bytes.layers)), context \(Human.bytes(step.bytes.context)), volumes \(Human.bytes(step.bytes.volumes))"
-                            : "",
-                    ])
-                }
-                text += table.text
-            }
-            return text
+            BuildText(build: build, now: .now(), columns: columns).text
         }
     }
 
-    /// `farm logs`: the output of the steps as it was; with `follow` until the build has ended.
+    /// `farm logs`: the output of the steps; with `follow` until the build has ended. With `step` that step's output alone, as it is.
     public func logs(_ build: String, step: Int?, follow: Bool) async throws {
         try await asking { api in
             var last = 0
             var view = BuildView()
             let target = "/api/v1/builds/\(percentEncoded(build))/events?follow=\(follow)"
-            while true {
+            events: while true {
                 do {
                     for try await event in try await api.lines(BuildEvent.self, "GET", target + "&after=\(last)") {
                         last = event.sequence
                         for change in view.apply(event) {
-                            switch change {
-                            case .output(let vertex, let lines) where step == nil || view.vertices[vertex].number == step:
-                                Screen.write(lines.map { "#\(view.vertices[vertex].number) \($0)\n" }.joined(), to: STDOUT_FILENO)
-                            case .started(let vertex) where step == nil:
-                                Screen.write("#\(view.vertices[vertex].number) \(view.vertices[vertex].name)\n", to: STDOUT_FILENO)
-                            case .finished: return
-                            default: break
+                            if case .finished = change {
+                                // A build that failed before or beside its steps says why nowhere else.
+                                if step == nil, view.failed == nil, let failure = view.failure {
+                                    Screen.write("ERROR: \(Printable.lines(failure.message).joined(separator: "\n"))\n", to: STDOUT_FILENO)
+                                }
+                                break events
                             }
+                            Self.log(change, of: view, step: step)
                         }
                     }
-                    if !follow { return }
+                    if !follow { break }
                 } catch let error where follow && last > 0 && ClientError.isTransient(error) {
                 }
                 try await Task.sleep(for: .milliseconds(500))
             }
+            if let step, !(1...max(1, view.stepCount)).contains(step) {
+                throw ClientError.failed(
+                    "build \(build) has no step \(step): its plan has \(view.stepCount); 'farm show \(build)' lists them")
+            }
+        }
+    }
+
+    private static func log(_ change: BuildView.Change, of view: BuildView, step: Int?) {
+        switch change {
+        case .output(let index, let lines):
+            let number = view.vertices[index].number
+            guard step == nil || number == step else { return }
+            Screen.write(lines.map { step == nil ? "#\(number) \($0)\n" : "\($0)\n" }.joined(), to: STDOUT_FILENO)
+        case .started(let index) where step == nil:
+            Screen.write("#\(view.vertices[index].number) \(view.vertices[index].name)\n", to: STDOUT_FILENO)
+        case .ended(let index) where step == nil:
+            let vertex = view.vertices[index]
+            if vertex.cached { Screen.write("#\(vertex.number) CACHED\n", to: STDOUT_FILENO) }
+            guard let error = vertex.error else { return }
+            Screen.write("#\(vertex.number) ERROR: \(Printable.lines(error).joined(separator: " "))\n", to: STDOUT_FILENO)
+        default: break
         }
     }
 
@@ -88,15 +89,15 @@ public struct Listings: Sendable {
     /// `farm agents`.
     public func agents(json: Bool) async throws {
         try await print([AgentDescription].self, "/api/v1/agents", json: json) { agents in
-            var table = Table(["AGENT", "STATE", "STAGES", "PLATFORM", "RUNTIME", "ADDRESS", "LAST SEEN"])
+            var table = Table(["AGENT", "STATE", "STAGES", "PLATFORM", "RUNTIME", "ADDRESS", "SEEN"])
             for agent in agents {
                 table.append([
                     agent.name, agent.state.rawValue, "\(agent.running)/\(agent.slots)",
                     "\(agent.labels["os"] ?? "?")/\(agent.labels["arch"] ?? "?")", agent.runtime, agent.address,
-                    Self.minute(agent.lastSeen),
+                    Self.age(agent.lastSeen),
                 ])
             }
-            return table.text
+            return table.text(columns: Self.columns)
         }
     }
 
@@ -110,14 +111,14 @@ public struct Listings: Sendable {
     /// `farm volumes`.
     public func volumes(json: Bool) async throws {
         try await print([VolumeDescription].self, "/api/v1/volumes", json: json) { volumes in
-            var table = Table(["PROJECT", "ID", "PLATFORM", "GENERATION", "SIZE", "FILES", "HOLDERS"])
+            var table = Table(["PROJECT", "ID", "PLATFORM", "GENERATION", "SIZE", "FILES", "HELD BY"], flexible: 1)
             for volume in volumes {
                 table.append([
                     volume.project, volume.id, "\(volume.platform)", "\(volume.generation)", Human.bytes(volume.bytes), "\(volume.files)",
-                    volume.holders.map { "\($0.agent)@\($0.generation)" }.joined(separator: " "),
+                    Self.holders(of: volume),
                 ])
             }
-            return table.text
+            return table.text(columns: Self.columns)
         }
     }
 
@@ -130,11 +131,11 @@ public struct Listings: Sendable {
     /// `farm image list`.
     public func images(json: Bool) async throws {
         try await print([ImageDescription].self, "/api/v1/images", json: json) { images in
-            var table = Table(["IMAGE", "PLATFORM", "SIZE", "LAYERS", "IMPORTED"])
+            var table = Table(["IMAGE", "PLATFORM", "SIZE", "LAYERS", "IMPORTED"], flexible: 0)
             for image in images {
-                table.append([image.name, "\(image.platform)", Human.bytes(image.bytes), "\(image.layers)", Self.minute(image.importedAt)])
+                table.append([image.name, "\(image.platform)", Human.bytes(image.bytes), "\(image.layers)", Self.age(image.importedAt)])
             }
-            return table.text
+            return table.text(columns: Self.columns)
         }
     }
 
@@ -167,14 +168,16 @@ public struct Listings: Sendable {
         }
     }
 
-    /// `2026-11-21 13:05`, in UTC.
-    private static func minute(_ time: Timestamp) -> String {
-        let text = time.description
-        return "\(text.prefix(10)) \(text.dropFirst(11).prefix(5))"
+    private static func age(_ time: Timestamp) -> String { Human.age(Timestamp.now().seconds(since: time)) }
+
+    private static func holders(of volume: VolumeDescription) -> String {
+        if volume.holders.isEmpty { return "nobody" }
+        return volume.holders.sorted { ($1.generation, $0.agent) < ($0.generation, $1.agent) }.map { holder in
+            let behind = max(0, volume.generation &- holder.generation)
+            return behind == 0 ? holder.agent : "\(holder.agent) (\(behind) behind)"
+        }.joined(separator: ", ")
     }
 
-    private static func duration(_ start: Timestamp?, _ end: Timestamp?) -> String {
-        guard let start else { return "" }
-        return Human.duration(max(0, (end ?? .now()).seconds(since: start)))
-    }
+    /// The terminal's width; nil where the output goes elsewhere and nothing may be left out.
+    private static var columns: Int? { Screen.size(of: STDOUT_FILENO)?.columns }
 }

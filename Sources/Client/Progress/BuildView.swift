@@ -5,7 +5,8 @@ import FarmAPI
 public struct BuildView: Sendable {
     /// One step, or one thing that the client itself does.
     public struct Vertex: Sendable {
-        /// From 1, in the order of first appearance.
+        /// A step's place in the plan, from 1, the same in every listing of the build; what the client does itself is 0 before
+        /// there is a plan, and counts on after the plan's last step.
         public var number: Int
         public var name: String
         public var lines: ClosedRange<Int>?
@@ -19,6 +20,8 @@ public struct BuildView: Sendable {
         public var bytes = ReceivedBytes()
         /// The last lines of its output, the newest last, without control characters.
         public var tail: [String] = []
+        /// Whole lines of output so far.
+        public var lineCount = 0
         /// Output after the last line feed.
         var partial = ""
     }
@@ -55,14 +58,22 @@ public struct BuildView: Sendable {
     public var running: [Vertex] { vertices.filter { $0.status == .running } }
     /// The vertex that failed.
     public var failed: Vertex? { vertices.first { $0.status == .failed } }
-    /// Steps of the plan that have ended, and all.
-    public var progress: (ended: Int, all: Int) {
-        (vertices.count { $0.lines != nil && $0.status.isFinal }, stages.reduce(0) { $0 + $1.steps.count })
+    /// Steps of the plan; 0 before there is one.
+    public var stepCount: Int { stages.reduce(0) { $0 + $1.steps.count } }
+    /// Steps of the plan that have ended, and those of them that had a record.
+    public var progress: (ended: Int, cached: Int) {
+        (indexes.values.count { vertices[$0].status.isFinal }, indexes.values.count { vertices[$0].cached })
+    }
+    /// All that the build's steps received over the network.
+    public var received: Int64 {
+        vertices.reduce(0) { $0 &+ $1.bytes.layers &+ $1.bytes.context &+ $1.bytes.volumes }
     }
 
     /// Starts something that the client does itself; returns its index.
     public mutating func begin(_ name: String, at time: Timestamp) -> Int {
-        vertices.append(Vertex(number: vertices.count + 1, name: name, started: time, status: .running))
+        let own = vertices.count - indexes.count
+        let number = stages.isEmpty ? 0 : stepCount + max(1, own)
+        vertices.append(Vertex(number: number, name: Printable.line(name), started: time, status: .running))
         return vertices.count - 1
     }
 
@@ -81,7 +92,7 @@ public struct BuildView: Sendable {
             status = .running
             return []
         case .needsContents(let files):
-            return [.note("sending \(files) files of the context")]
+            return [.note("sending \(files) \(files == 1 ? "file" : "files") of the context")]
         case .stageStarted(let stage, let agent, let attempt):
             agents[stage] = agent
             return attempt > 1 ? [.note("\(stageName(stage)): attempt \(attempt), on \(agent)")] : []
@@ -117,11 +128,12 @@ public struct BuildView: Sendable {
             self.status = status
             failure = error
             self.image = image
-            for vertex in vertices.indices where vertices[vertex].status == .running {
+            let stopped = vertices.indices.filter { vertices[$0].status == .running }
+            for vertex in stopped {
                 vertices[vertex].status = .cancelled
                 vertices[vertex].ended = event.time
             }
-            return [.finished]
+            return stopped.map { .ended(vertex: $0) } + [.finished]
         }
     }
 
@@ -133,7 +145,8 @@ public struct BuildView: Sendable {
         let planned = stages.indices.contains(stage) ? stages[stage] : nil
         let name = planned.flatMap { $0.steps.indices.contains(step) ? $0.steps[step] : nil } ?? "[\(stageName(stage))] step \(step)"
         let lines = planned.flatMap { $0.lines.indices.contains(step) ? $0.lines[step] : nil }
-        vertices.append(Vertex(number: vertices.count + 1, name: Printable.line(name), lines: lines))
+        let number = stages.prefix(max(0, stage)).reduce(1) { $0 + $1.steps.count } + step
+        vertices.append(Vertex(number: number, name: Printable.line(name), lines: lines))
         indexes[id] = vertices.count - 1
         return vertices.count - 1
     }
@@ -148,6 +161,7 @@ public struct BuildView: Sendable {
         }
         guard !lines.isEmpty else { return [] }
         lines = lines.map(Printable.line)
+        vertices[vertex].lineCount += lines.count
         vertices[vertex].tail = Array((vertices[vertex].tail + lines).suffix(Self.tailLimit))
         return [.output(vertex: vertex, lines: lines)]
     }

@@ -44,25 +44,40 @@ enum Printable {
         (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
     }
 
-    /// The first columns of a line, counting wide characters as two.
+    /// Text of several lines, each made printable.
+    static func lines(_ text: String) -> [String] { text.split(separator: "\n").map { line(String($0)) } }
+
+    /// The columns that a line takes on a terminal, counting wide characters as two.
+    static func columns(_ text: String) -> Int { text.reduce(0) { $0 + width($1) } }
+
+    /// The first columns of a line; where something is left out, an ellipsis is the last of them.
     static func cut(_ text: String, columns: Int) -> String {
+        guard self.columns(text) > columns else { return text }
         var used = 0
         var result = ""
         for character in text {
-            let width = character.unicodeScalars.first.map { isWide($0) ? 2 : 1 } ?? 0
-            if used + width > columns { break }
-            used += width
+            used += width(character)
+            if used > columns - 1 { break }
             result.append(character)
         }
-        return result
+        return columns > 0 ? result + "…" : ""
+    }
+
+    private static func width(_ character: Character) -> Int {
+        guard let first = character.unicodeScalars.first else { return 0 }
+        // A mark without a letter before it; what joins letters.
+        switch first.properties.generalCategory {
+        case .nonspacingMark, .enclosingMark, .format: return 0
+        default: return isWide(first) ? 2 : 1
+        }
     }
 
     private static func isWide(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x1100...0x115F, 0x2E80...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F, 0xFF00...0xFF60, 0xFFE0...0xFFE6,
-            0x1F300...0x1FAFF, 0x20000...0x3FFFD:
+            0x1F1E6...0x1F1FF, 0x1F300...0x1FAFF, 0x20000...0x3FFFD:
             true
-        default: false
+        default: scalar.properties.isEmojiPresentation
         }
     }
 }
@@ -82,6 +97,17 @@ enum Human {
         let value = Int((max(0, seconds) * 1000).rounded())
         let fraction = String(value % 1000)
         return "\(value / 1000)." + String(repeating: "0", count: 3 - fraction.count) + fraction
+    }
+
+    /// `now`, `12s ago`, `3m ago`, `5h ago`, `12d ago`.
+    static func age(_ seconds: Double) -> String {
+        switch seconds {
+        case ..<1: "now"
+        case ..<60: "\(Int(seconds))s ago"
+        case ..<3600: "\(Int(seconds) / 60)m ago"
+        case ..<86_400: "\(Int(seconds) / 3600)h ago"
+        default: "\(Int(min(seconds, 1e12)) / 86_400)d ago"
+        }
     }
 
     /// `512 B`, `1.5 MB`: powers of 1000, as disks and networks count.

@@ -18,13 +18,13 @@ public enum ProgressMode: String, Sendable, CaseIterable {
 struct ProgressPrinter {
     private var view = BuildView()
     private let mode: ProgressMode
-    private let terminal: Terminal?
+    private var terminal: Terminal?
     private let write: (String) -> Void
     /// The Dockerfile, for the lines around a failing instruction.
     private let source: SourceText
-    /// Lines of the live region that stand on the screen now.
-    private var drawn = 0
+    private var region = LiveRegion()
     private let start: Timestamp
+    private var build: String?
 
     struct SourceText: Sendable {
         var name: String
@@ -53,13 +53,19 @@ struct ProgressPrinter {
 
     mutating func begin(_ name: String, at time: Timestamp) -> Int {
         let vertex = view.begin(name, at: time)
-        if mode == .plain { write("#\(view.vertices[vertex].number) \(name)\n") }
+        if mode == .plain { writeHeader(view.vertices[vertex]) }
         return vertex
     }
 
     mutating func end(_ vertex: Int, at time: Timestamp, error: String? = nil) {
         view.end(vertex, at: time, error: error)
         ended(view.vertices[vertex], now: time)
+    }
+
+    /// The coordinator has taken the build: from here on it can be found again.
+    mutating func accepted(_ build: String, page: String, now: Timestamp) {
+        self.build = build
+        note("build \(build)  \(page)", now: now)
     }
 
     // MARK: Events
@@ -69,35 +75,48 @@ struct ProgressPrinter {
         for change in view.apply(event) {
             switch change {
             case .started(let vertex):
-                if mode == .plain { write("#\(view.vertices[vertex].number) \(view.vertices[vertex].name)\n") }
+                if mode == .plain { writeHeader(view.vertices[vertex]) }
             case .output(let vertex, let lines):
                 guard mode == .plain else { continue }
                 let vertex = view.vertices[vertex]
                 let time = vertex.started.map { event.time.seconds(since: $0) } ?? 0
                 write(lines.map { "#\(vertex.number) \(Human.milliseconds(time)) \($0)\n" }.joined())
             case .ended(let vertex): ended(view.vertices[vertex], now: event.time)
-            case .note(let text):
-                if mode == .plain { write("# \(Printable.line(text))\n") }
-                if mode == .tty { aboveLive(Printable.line(text), now: event.time) }
+            case .note(let text): note(text, now: event.time)
             case .finished: finished(at: event.time)
             }
         }
     }
 
-    /// Draws the live view anew; the caller calls it a few times a second.
-    mutating func tick(now: Timestamp) {
+    /// Draws the live view anew for the terminal's size now; the caller calls it a few times a second.
+    mutating func tick(now: Timestamp, columns: Int?, rows: Int?) {
         guard mode == .tty else { return }
-        redraw(above: "", now: now)
+        if let columns, let rows {
+            terminal?.columns = columns
+            terminal?.rows = rows
+        }
+        redraw(now: now)
+    }
+
+    /// Takes the live view off the screen: whoever writes next finds an empty line.
+    mutating func clear(now: Timestamp) {
+        if mode == .tty { redraw(now: now, live: false) }
     }
 
     /// Says something beside the events: the connection was lost, the build's page.
     mutating func note(_ text: String, now: Timestamp) {
+        let text = Printable.line(text)
         switch mode {
         case .plain: write("# \(text)\n")
-        case .tty: aboveLive(text, now: now)
+        case .tty:
+            let warning = "warning:"
+            let isWarning = text.hasPrefix(warning) && terminal?.colours == true
+            redraw(above: [isWarning ? "\u{1B}[33m\(warning)\u{1B}[0m\(text.dropFirst(warning.count))" : text], now: now)
         default: break
         }
     }
+
+    private func writeHeader(_ vertex: BuildView.Vertex) { write("#\(vertex.number) \(vertex.name)\n") }
 
     private mutating func ended(_ vertex: BuildView.Vertex, now: Timestamp) {
         let seconds = zip(vertex.ended, vertex.started).map { $0.seconds(since: $1) } ?? 0
@@ -108,7 +127,7 @@ struct ProgressPrinter {
                 case _ where vertex.cached: "CACHED"
                 case .succeeded: "DONE \(Human.duration(seconds))"
                 case .cancelled: "CANCELED"
-                default: "ERROR: \(vertex.error ?? "failed")"
+                default: "ERROR: \(Printable.lines(vertex.error ?? "failed").joined(separator: " "))"
                 }
             write("#\(vertex.number) \(outcome)\n\n")
         case .tty:
@@ -119,37 +138,41 @@ struct ProgressPrinter {
                 default: ("✘", "31")
                 }
             let right = vertex.cached ? "cached" : Human.duration(seconds)
-            aboveLive(row(mark, colour: colour, vertex.name, right: right), now: now)
+            redraw(above: [row(mark, colour: colour, vertex.name, right: right)], now: now)
         default: break
         }
     }
 
     private mutating func finished(at time: Timestamp) {
-        if mode == .tty { redraw(above: "", now: time, live: false) }
+        clear(now: time)
+        if mode == .tty, view.status == .succeeded { write(dim("  \(summary(at: time))") + "\n") }
         guard mode != .rawjson, view.status == .failed else { return }
-        write(FailureReport(view: view, source: source).text)
+        write(FailureReport(view: view, source: source, build: build, colours: mode == .tty && terminal?.colours == true).text)
+    }
+
+    private func summary(at time: Timestamp) -> String {
+        let (all, cached) = (view.stepCount, view.progress.cached)
+        var text = "\(all) \(all == 1 ? "step" : "steps")"
+        if cached > 0 { text += cached == all ? ", all cached" : ", \(cached) cached" }
+        text += " in \(Human.duration(max(0, time.seconds(since: start))))"
+        return view.received > 0 ? text + ", received \(Human.bytes(view.received))" : text
     }
 
     // MARK: The live view
 
-    private mutating func aboveLive(_ line: String, now: Timestamp) { redraw(above: line + "\n", now: now) }
-
-    private mutating func redraw(above: String, now: Timestamp, live: Bool = true) {
+    private mutating func redraw(above: [String] = [], now: Timestamp, live: Bool = true) {
         guard let terminal else {
-            write(above)
+            if !above.isEmpty { write(above.map { $0 + "\n" }.joined()) }
             return
         }
-        // Back to the first line of the region, clear to the end of the screen, write what stays, write the region anew.
-        var text = drawn > 0 ? "\u{1B}[\(drawn)A" : ""
-        text += "\r\u{1B}[J" + above
-        let lines = live && !view.status.isFinal ? liveLines(terminal, now: now) : []
-        text += lines.map { $0 + "\n" }.joined()
-        drawn = lines.count
-        write(text)
+        let lines = live && !(view.status.isFinal && view.running.isEmpty) ? liveLines(terminal, now: now) : []
+        let text = region.update(above: above, lines: lines, columns: terminal.columns)
+        if !text.isEmpty { write(text) }
     }
 
     private func liveLines(_ terminal: Terminal, now: Timestamp) -> [String] {
         let running = view.running
+        // The region never scrolls: what has left the screen can't be written over.
         let rows = max(1, terminal.rows - 2)
         let logs = running.isEmpty ? 0 : max(0, min(4, (rows - 1) / running.count - 1))
         var lines: [String] = []
@@ -159,16 +182,22 @@ struct ProgressPrinter {
             lines.append(row("●", colour: "36", vertex.name, right: place + Human.duration(max(0, seconds))))
             for line in vertex.tail.suffix(logs) { lines.append(dim("    " + Printable.cut(line, columns: terminal.columns - 5))) }
         }
-        let (ended, all) = view.progress
-        let state = all == 0 ? "planning" : "\(ended) of \(all) steps"
-        lines.append(dim("  \(state), \(Human.duration(max(0, now.seconds(since: start))))"))
+        guard !view.status.isFinal else { return lines }
+        let state = view.stepCount == 0 ? "planning" : "\(view.progress.ended) of \(view.stepCount) steps"
+        let hidden = running.count - running.prefix(rows - 1).count
+        let more = hidden > 0 ? ", \(hidden) more running" : ""
+        lines.append(dim("  \(state)\(more), \(Human.duration(max(0, now.seconds(since: start))))"))
         return lines
     }
 
     private func row(_ mark: String, colour: String, _ name: String, right: String) -> String {
+        // The last column stays free: some terminals break a line that reaches it.
         let columns = (terminal?.columns ?? 100) - 1
-        let name = Printable.cut(name, columns: max(8, columns - right.count - 4))
-        let gap = String(repeating: " ", count: max(1, columns - 2 - name.count - right.count))
+        let room = columns - right.count - 4
+        // Where it is too narrow for both, the name counts.
+        let right = room < 8 ? "" : right
+        let name = Printable.cut(name, columns: room < 8 ? columns - 2 : room)
+        let gap = right.isEmpty ? "" : String(repeating: " ", count: max(1, columns - 2 - Printable.columns(name) - right.count))
         return terminal?.colours == true
             ? "\u{1B}[\(colour)m\(mark)\u{1B}[0m \(name)\(gap)\u{1B}[2m\(right)\u{1B}[0m" : "\(mark) \(name)\(gap)\(right)"
     }
@@ -179,35 +208,4 @@ struct ProgressPrinter {
 private func zip<A, B>(_ a: A?, _ b: B?) -> (A, B)? {
     guard let a, let b else { return nil }
     return (a, b)
-}
-
-/// What is printed when a build failed: the step's last output, the place in the Dockerfile, the reason.
-struct FailureReport {
-    let view: BuildView
-    let source: ProgressPrinter.SourceText
-
-    private static let context = 3
-
-    var text: String {
-        var text = ""
-        if let failed = view.failed, !failed.tail.isEmpty {
-            text += "------\n > \(failed.name):\n" + failed.tail.map { "\($0)\n" }.joined() + "------\n"
-        }
-        if let lines = view.failure?.lines { text += excerpt(lines) }
-        return text + "ERROR: \(view.failure?.message ?? "the build failed")\n"
-    }
-
-    private func excerpt(_ lines: ClosedRange<Int>) -> String {
-        var all = source.text.split(separator: "\n", omittingEmptySubsequences: false)
-        if all.last?.isEmpty == true { all.removeLast() }
-        guard lines.lowerBound >= 1, lines.lowerBound <= all.count else { return "" }
-        let shown = max(1, lines.lowerBound - Self.context)...min(all.count, lines.upperBound + Self.context)
-        let rule = String(repeating: "-", count: 20) + "\n"
-        var text = "\(source.name):\(lines.lowerBound)\n" + rule
-        for number in shown {
-            let digits = String(repeating: " ", count: max(0, 4 - String(number).count)) + String(number)
-            text += "\(digits) | \(lines.contains(number) ? ">>>" : "   ") \(Printable.line(String(all[number - 1])))\n"
-        }
-        return text + rule
-    }
 }

@@ -26,21 +26,37 @@ actor Screen {
         }
     }
 
-    func stop() { ticker?.cancel() }
+    /// Nothing is drawn any more, and what is written next begins a line.
+    func stop() {
+        ticker?.cancel()
+        ticker = nil
+        printer.clear(now: .now())
+    }
 
     func begin(_ name: String) -> Int { printer.begin(name, at: .now()) }
     func end(_ vertex: Int, error: String? = nil) { printer.end(vertex, at: .now(), error: error) }
     func handle(_ event: BuildEvent) { printer.handle(event) }
     func note(_ text: String) { printer.note(text, now: .now()) }
-    private func tick() { printer.tick(now: .now()) }
+    func accepted(_ build: String, page: String) { printer.accepted(build, page: page, now: .now()) }
+
+    // Asked each time: windows change their size.
+    private func tick() {
+        guard ticker != nil else { return }
+        let size = Self.size(of: STDERR_FILENO)
+        printer.tick(now: .now(), columns: size?.columns, rows: size?.rows)
+    }
+
+    /// The terminal's size; nil where the descriptor is no terminal.
+    static func size(of descriptor: Int32) -> (columns: Int, rows: Int)? {
+        var size = winsize()
+        guard isatty(descriptor) == 1, ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return nil }
+        return (Int(size.ws_col), Int(size.ws_row))
+    }
 
     private static func terminal(_ environment: [String: String]) -> ProgressPrinter.Terminal? {
         guard isatty(STDERR_FILENO) == 1, environment["TERM"] != "dumb" else { return nil }
-        var size = winsize()
-        let known = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 && size.ws_row > 0
-        return .init(
-            columns: known ? Int(size.ws_col) : 80, rows: known ? Int(size.ws_row) : 24,
-            colours: environment["NO_COLOR", default: ""].isEmpty)
+        let size = size(of: STDERR_FILENO) ?? (80, 24)
+        return .init(columns: size.columns, rows: size.rows, colours: environment["NO_COLOR", default: ""].isEmpty)
     }
 
     /// Writes all of the text; an error means that nobody reads it, which is no reason to end a build.

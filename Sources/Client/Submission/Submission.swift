@@ -16,6 +16,8 @@ struct Submission: Sendable {
     let source: BuildSource
     let screen: Screen
     let environment: [String: String]
+    /// The address of a build's page.
+    let page: @Sendable (_ build: String) -> String
 
     /// How long the client tries to find a coordinator that has gone away in the middle of a build: a restart takes seconds,
     /// an upgrade minutes.
@@ -25,6 +27,7 @@ struct Submission: Sendable {
     func run() async throws -> (build: String, image: BuildDescription.Image?) {
         let context = try await loadContext()
         let build = try await start(context)
+        await screen.accepted(build, page: page(build))
         if options.detach { return (build, nil) }
         do {
             return (build, try await follow(build, context: context))
@@ -33,7 +36,6 @@ struct Submission: Sendable {
             let api = api
             await Task { try? await api.post("/api/v1/builds/\(percentEncoded(build))/cancel", [String: String](), deadline: .seconds(5)) }
                 .value
-            await screen.note("cancelled")
             throw ClientError.cancelled
         }
     }

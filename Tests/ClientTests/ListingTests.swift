@@ -1,0 +1,63 @@
+import BuildPlan
+import FarmAPI
+import Testing
+
+@testable import Client
+
+@Suite struct ListingTests {
+    @Test func `a table gives up columns of its flexible one only where the terminal is narrow`() {
+        var table = Table(["ID", "NAME", "SIZE"], flexible: 1)
+        table.append(["1", "a rather long name, which is cut", "12 B"])
+        table.append(["2", "漢字", ""])
+        #expect(table.text() == "ID  NAME                              SIZE\n1   a rather long name, which is cut  12 B\n2   漢字\n")
+        #expect(table.text(columns: 30) == "ID  NAME                  SIZE\n1   a rather long name,…  12 B\n2   漢字\n")
+        #expect(table.text(columns: 1).split(separator: "\n").allSatisfy { Printable.columns(String($0)) <= 26 })
+    }
+
+    @Test func `a cell can't break its row or steer the terminal`() {
+        var table = Table(["A", "B"])
+        table.append(["x\ny\u{1B}[31m", "z"])
+        #expect(table.text() == "A   B\nxy  z\n")
+    }
+
+    @Test func `a build is shown with its steps' numbers, exit codes, places and bytes`() {
+        var cached = BuildDescription.Step(name: "[a 2/2] COPY . .", status: .succeeded)
+        cached.cached = true
+        var failed = BuildDescription.Step(name: "[b 2/2] RUN make", status: .failed)
+        failed.startedAt = Timestamp(seconds: 90)
+        failed.finishedAt = Timestamp(seconds: 92)
+        failed.exitCode = 2
+        failed.bytes.volumes = 1_500_000
+        var build = BuildDescription(
+            id: "b1", project: "p", status: .failed, createdAt: Timestamp(seconds: 80),
+            stages: [
+                .init(name: "a", agent: nil, status: .succeeded, attempts: 1, placement: nil, steps: [cached]),
+                .init(name: "b", agent: "agent-1", status: .failed, attempts: 2, placement: "least to bring", steps: [failed]),
+            ])
+        build.error = "make failed"
+        #expect(
+            BuildText(build: build, now: Timestamp(seconds: 100), columns: nil).text == """
+                build      b1
+                project    p
+                status     failed
+                submitted  20s ago, 1970-01-01T00:01:20Z
+                error      make failed
+                received   volumes 1.5 MB
+
+                a: succeeded
+                  #  STEP              STATUS  TIME  RECEIVED
+                  1  [a 2/2] COPY . .  cached
+
+                b: failed on agent-1, attempt 2
+                  placed: least to bring
+                  #  STEP              STATUS          TIME  RECEIVED
+                  2  [b 2/2] RUN make  failed, exit 2  2.0s  volumes 1.5 MB
+
+                """)
+    }
+
+    @Test(arguments: [
+        (-5.0, "now"), (0.9, "now"), (59.9, "59s ago"), (60, "1m ago"), (7_200, "2h ago"), (200_000, "2d ago"), (1e300, "11574074d ago"),
+    ])
+    func `ages are short`(seconds: Double, text: String) { #expect(Human.age(seconds) == text) }
+}
