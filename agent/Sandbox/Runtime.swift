@@ -64,7 +64,7 @@ public struct Runtime: Sendable {
         defer { Files.removeTree(scratch) }
         do {
             try Files.makeDirectory(scratch)
-            let sandbox = try Sandbox(runtime: self, directory: scratch, name: "probe-\(getpid())")
+            let sandbox = try Sandbox(runtime: self, directory: scratch, name: "probe-\(getpid())-\(UInt32.random(in: 0...UInt32.max))")
             defer { sandbox.close() }
             // The machine's own programs are the only ones at hand; every place of them that is there is needed.
             let places = ["/bin", "/lib", "/lib32", "/lib64", "/usr", "/nix", "/gnu"].filter { Files.isDirectory($0) }

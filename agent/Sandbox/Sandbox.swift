@@ -111,20 +111,21 @@ public final class Sandbox: Sendable {
     func prepare(_ step: StepSpec, layers: [String], room: Snapshot.Room, scratch: String, id: String) throws -> PreparedStep {
         let bundle = scratch + "/bundle"
         for directory in [scratch, bundle] { try Files.makeDirectory(directory, mode: 0o700) }
-        var snapshot = try Snapshot.mount(layers: layers, scratch: scratch, room: room)
         var points: MountPoints
         var layout: MountLayout
         do {
-            layout = try MountLayout(step: step, root: snapshot.path, bundle: bundle)
-            points = try MountPoints(root: snapshot.path, layer: scratch + "/points")
+            // Looked at without its upper: to mount that twice in a row would meet the first mount in the namespaces of other steps.
+            let image = try Snapshot.mount(layers: layers, scratch: scratch)
+            defer { image.unmount() }
+            layout = try MountLayout(step: step, root: image.path, bundle: bundle)
+            points = try MountPoints(root: image.path, layer: scratch + "/points")
             for point in layout.points { try points.add(point) }
-            if points.isNeeded {
-                snapshot.unmount()
-                // overlayfs marks it as used by a mount that did not sync.
-                Files.removeTree(room.work)
-                try Files.makeDirectory(room.work)
-                snapshot = try Snapshot.mount(layers: layers + [points.layer], scratch: scratch, room: room)
-            }
+        } catch {
+            Files.removeTree(scratch)
+            throw error
+        }
+        let snapshot = try Snapshot.mount(layers: points.isNeeded ? layers + [points.layer] : layers, scratch: scratch, room: room)
+        do {
             try layout.makeNestedPoints()
             try layout.makeWorkingDirectory(root: snapshot.path)
             let identity = try UserDatabase(root: snapshot.path).identity(of: step.user)
