@@ -54,7 +54,9 @@ struct StatusPageTests {
     }
 
     @Test func `Names, errors and steps can't become markup`() throws {
-        for content in [Self.home.content, BuildPage(build: Self.build, now: Self.now).content, SignInPageContent.content] {
+        for content in [
+            Self.home.content, BuildPage(build: Self.build, volumes: Self.home.volumes, now: Self.now).content, SignInPageContent.content,
+        ] {
             #expect(!content.text.contains("<script>alert"))
             #expect(!content.text.contains("\u{202e}"))
             #expect(!content.text.contains("\u{1b}"))
@@ -64,6 +66,14 @@ struct StatusPageTests {
 
     private enum SignInPageContent {
         static var content: HTML { "<p>\(StatusPageTests.hostile)</p>" }
+    }
+
+    @Test func `A build's page shows the volumes of its project with their holders, and what all steps received`() {
+        let page = BuildPage(build: Self.build, volumes: Self.home.volumes, now: Self.now).content.text
+        #expect(page.contains("<table>") && !page.contains("&lt;table"))
+        #expect(page.contains("<span>agent-2</span>"))
+        #expect(page.contains("(2 behind)"))
+        #expect(page.contains("received over the network: volumes 5.0 MiB"), "\(page)")
     }
 
     @Test func `Titles and addresses are escaped too`() throws {

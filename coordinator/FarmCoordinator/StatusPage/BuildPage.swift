@@ -4,12 +4,15 @@ import FarmAPI
 /// `/builds/{id}`: a build's stages and steps, and its log as it comes.
 struct BuildPage: Sendable {
     var build: BuildDescription
+    /// Those of the build's project.
+    var volumes: [VolumeDescription] = []
     var now: Timestamp
 
     var content: HTML {
         """
         <section id="summary" data-part\(build.status.isFinal ? " data-final" : "")>\(summary)</section>
         <section id="stages" data-part>\(stages)</section>
+        <section id="volumes" data-part>\(volumeTable)</section>
         <h2>Log</h2><div class="log" id="log" tabindex="0" aria-label="log"></div>
         <noscript><p class="soft">The log needs JavaScript here; <code>farm logs \(build.id)</code> prints it.</p></noscript>
         """
@@ -21,8 +24,22 @@ struct BuildPage: Sendable {
         return """
             <h1>\(build.project) <span class="soft">\(build.id)</span></h1>
             <p>\(Show.status(build.status.rawValue)) · \(Show.span(from: build.startedAt, to: build.finishedAt, now: now))
-            · submitted \(Show.ago(build.createdAt, now: now))</p>\(image)\(error)
+            · submitted \(Show.ago(build.createdAt, now: now))\(received)</p>\(image)\(error)
             """
+    }
+
+    private var volumeTable: HTML {
+        volumes.isEmpty ? "" : "<h2>Volumes of \(build.project)</h2>\(VolumeTable(volumes: volumes).content)"
+    }
+
+    private var received: String {
+        let bytes = build.stages.flatMap { $0.steps.map(\.bytes) }
+        let kinds = [("layers", bytes.map(\.layers)), ("context", bytes.map(\.context)), ("volumes", bytes.map(\.volumes))]
+        let parts = kinds.compactMap { name, counts -> String? in
+            let total = Show.total(counts)
+            return total > 0 ? "\(name) \(ByteCount.format(total))" : nil
+        }
+        return parts.isEmpty ? "" : " · received over the network: \(parts.joined(separator: ", "))"
     }
 
     private var stages: HTML {

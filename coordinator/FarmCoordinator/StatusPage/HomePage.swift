@@ -34,7 +34,7 @@ struct HomePage: Sendable {
             <div><b>\(busy) / \(slots)</b><span>slots busy</span></div>
             <div><b>\(running)</b><span>builds running</span></div>
             <div><b>\(queued)</b><span>builds queued</span></div>
-            <div><b>\(ByteCount.format(Show.total(volumes.map(\.bytes))))</b><span>in \(volumes.count) volumes</span></div>
+            <div><b>\(ByteCount.format(Show.total(volumes.map(\.bytes))))</b><span>in \(volumes.count) \(volumes.count == 1 ? "volume" : "volumes")</span></div>
             """
     }
 
@@ -65,44 +65,30 @@ struct HomePage: Sendable {
             <tr><td class="id"><a href="/builds/\(build.id)">\(build.id)</a></td><td>\(Show.status(build.status.rawValue))</td>
             <td class="name">\(build.project)</td><td class="num">\(Show.span(from: build.startedAt, to: build.finishedAt, now: now))</td>
             <td class="wide">\(build.image.map { Show.digest($0.digest.description) } ?? "–")</td>
-            <td class="num">\(Show.ago(build.createdAt, now: now))</td></tr>
+            <td class="num wide">\(Show.ago(build.createdAt, now: now))</td></tr>
             """
         }
         return """
             <div class="scroll"><table><thead><tr><th>Build</th><th>Status</th><th>Project</th><th class="num">Duration</th>
-            <th class="wide">Image</th><th class="num">Submitted</th></tr></thead><tbody>\(Array(rows))</tbody></table></div>
+            <th class="wide">Image</th><th class="num wide">Submitted</th></tr></thead><tbody>\(Array(rows))</tbody></table></div>
             """
     }
 
     private var volumeTable: HTML {
         if volumes.isEmpty { return "<p class=\"soft\">No volume yet. A step with <code>--mount=type=cache</code> makes one.</p>" }
-        let rows = volumes.map { volume -> HTML in
-            let holders = volume.holders.sorted { ($1.generation, $0.agent) < ($0.generation, $1.agent) }.map { holder -> HTML in
-                let behind = max(0, volume.generation &- holder.generation)
-                return behind == 0 ? "\(holder.agent) " : "<span class=\"soft\">\(holder.agent) (\(behind) behind) </span>"
-            }
-            return """
-                <tr><td class="name">\(volume.project)</td><td class="name">\(volume.id)</td><td class="wide">\(volume.platform.description)</td>
-                <td class="num">\(volume.generation)</td><td class="num">\(ByteCount.format(volume.bytes))</td>
-                <td class="num wide">\(Show.count(volume.files))</td><td>\(holders.isEmpty ? ["<span class=\"lost\">nobody</span>"] : holders)</td></tr>
-                """
-        }
-        return """
-            <div class="scroll"><table><thead><tr><th>Project</th><th>Volume</th><th class="wide">Platform</th><th class="num">Generation</th>
-            <th class="num">Size</th><th class="num wide">Files</th><th>Held by</th></tr></thead><tbody>\(rows)</tbody></table></div>
-            """
+        return VolumeTable(volumes: volumes).content
     }
 
     private var imageTable: HTML {
         if images.isEmpty { return "<p class=\"soft\">No base image yet. <code>farm image import NAME FILE</code> brings one.</p>" }
         let rows = images.map { image -> HTML in
             """
-            <tr><td class="name">\(image.name)</td><td>\(image.platform.description)</td><td class="num">\(ByteCount.format(image.bytes))</td>
+            <tr><td class="name">\(image.name)</td><td class="wide">\(image.platform.description)</td><td class="num">\(ByteCount.format(image.bytes))</td>
             <td class="num">\(image.layers)</td><td class="num">\(Show.ago(image.importedAt, now: now))</td></tr>
             """
         }
         return """
-            <div class="scroll"><table><thead><tr><th>Image</th><th>Platform</th><th class="num">Size</th><th class="num">Layers</th>
+            <div class="scroll"><table><thead><tr><th>Image</th><th class="wide">Platform</th><th class="num">Size</th><th class="num">Layers</th>
             <th class="num">Imported</th></tr></thead><tbody>\(rows)</tbody></table></div>
             """
     }

@@ -13,13 +13,13 @@ enum PageAssets {
         header a{font-weight:700;font-size:1.1rem;text-decoration:none;color:inherit}
         #connection{color:var(--soft);min-height:1.5em}#connection.lost{color:var(--bad);font-weight:600}
         a{color:var(--link)}h1{font-size:1.35rem;margin:1rem 0 .25rem;overflow-wrap:anywhere}h2{font-size:1.05rem;margin:1.75rem 0 .4rem}
-        p{margin:.4rem 0}code,pre{font-family:ui-monospace,monospace;font-size:.92em}
+        p{margin:.4rem 0;overflow-wrap:anywhere}code,pre{font-family:ui-monospace,monospace;font-size:.92em}
         .soft{color:var(--soft)}.glance{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;margin:1rem 0}
         .glance div{background:var(--panel);border:1px solid var(--line);border-radius:6px;padding:.5rem .75rem}
         .glance b{display:block;font-size:1.3rem}.glance span{color:var(--soft)}
         .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}
         th{text-align:left;font-weight:600;color:var(--soft);font-size:.85rem}th,td{padding:.3rem .75rem .3rem 0;
-        border-bottom:1px solid var(--line);vertical-align:top}td.name{overflow-wrap:anywhere;min-width:9rem}.id{white-space:nowrap}.num{text-align:right;white-space:nowrap}
+        border-bottom:1px solid var(--line);vertical-align:top}td.name{overflow-wrap:anywhere;min-width:9rem}.id,.holders span{white-space:nowrap}.holders span+span::before{content:', ';white-space:pre-wrap}.num{text-align:right;white-space:nowrap}
         .num+td:not(.num),.num+th:not(.num){padding-left:.75rem}td:last-child,th:last-child{padding-right:0}
         .steps{table-layout:fixed}.steps th.num{width:5.5rem}.steps th.count{width:2.5rem}.steps th.state{width:9.5rem}.steps td.name{min-width:0}
         .status{white-space:nowrap;font-weight:600}.status::before{content:"";display:inline-block;width:.6em;height:.6em;border-radius:50%;
@@ -27,10 +27,10 @@ enum PageAssets {
         .queued{color:var(--queued)}.running{color:var(--running)}.succeeded,.ready,.cached{color:var(--good)}
         .failed,.lost{color:var(--bad)}.cancelled,.draining{color:var(--odd)}
         .error{border-left:4px solid var(--bad);background:var(--panel);padding:.5rem .75rem;white-space:pre-wrap;overflow-wrap:anywhere;margin:.75rem 0}
-        .log{background:var(--panel);border:1px solid var(--line);border-radius:6px;height:28rem;overflow:auto;padding:.5rem .75rem;margin:0;
+        .log{background:var(--panel);border:1px solid var(--line);border-radius:6px;min-height:6rem;max-height:36rem;overflow:auto;padding:.5rem .75rem;margin:0;
         white-space:pre-wrap;overflow-wrap:anywhere;font-family:ui-monospace,monospace;font-size:.85rem}
-        .log div{display:flex;gap:.75rem}.log i{flex:none;width:3ch;text-align:right;font-style:normal;color:var(--soft);user-select:none}
-        .log .note{color:var(--soft)}.log .bad{color:var(--bad)}
+        .log div{display:flex;gap:.75rem}.log i{flex:none;width:4ch;text-align:right;font-style:normal;color:var(--soft);user-select:none}
+        .log .note{color:var(--soft)}.log .head{font-weight:600;margin-top:.4rem}.log .bad{color:var(--bad)}
         @media(max-width:40rem){.wide{display:none}body{font-size:14px}th,td{padding-right:.5rem}td.name{min-width:6rem}
         .steps th.num{width:4.5rem}.steps th.count{width:1.75rem}.steps th.state{width:6.5rem}}
         """)
@@ -68,7 +68,15 @@ enum PageAssets {
           const keep = 5000;
           const open = new Map();
           const numbers = new Map();
+          const names = new Map();
+          const begun = new Set();
           const number = (stage, step) => numbers.get(stage + '/' + step) || '';
+          function begin(stage, step) {
+            const key = stage + '/' + step;
+            if (begun.has(key)) return;
+            begun.add(key);
+            line(number(stage, step), plain(names.get(key) || ''), 'head');
+          }
           function line(label, text, kind) {
             const row = document.createElement('div');
             const mark = document.createElement('i');
@@ -106,12 +114,22 @@ enum PageAssets {
             const [kind, value] = Object.entries(event.kind)[0];
             if (kind === 'planned') {
               let n = 0;
-              value.stages.forEach((stage, s) => stage.steps.forEach((name, t) => numbers.set(s + '/' + t, '#' + (++n))));
+              value.stages.forEach((stage, s) => stage.steps.forEach((name, t) => {
+                numbers.set(s + '/' + t, '#' + (++n));
+                names.set(s + '/' + t, name);
+              }));
             } else if (kind === 'log') output(value.stage, value.step, value.text);
-            else if (kind === 'stepFinished' && value.error) line(number(value.stage, value.step), plain(value.error), 'bad');
+            else if (kind === 'stepStarted') begin(value.stage, value.step);
+            else if (kind === 'stepFinished' && value.cached) {
+              begin(value.stage, value.step);
+              line(number(value.stage, value.step), 'cached', 'note');
+            } else if (kind === 'stepFinished' && value.error) line(number(value.stage, value.step), plain(value.error), 'bad');
             else if (kind === 'stageRetried') line('', 'stage goes on elsewhere: ' + plain(value.reason), 'note');
             else if (kind === 'warning') line('', plain(value.text), 'note');
-            else if (kind === 'finished') line('', 'build ' + plain(value.status), 'note');
+            else if (kind === 'finished') {
+              line('', 'build ' + plain(value.status), value.status === 'failed' ? 'bad' : 'note');
+              if (value.error && !document.querySelector('.log .bad i:not(:empty)')) line('', plain(value.error.message), 'bad');
+            }
             return kind;
           }
           async function follow(address) {

@@ -16,9 +16,11 @@ struct PageRoutes: Sendable {
             },
             Route("GET", "/builds/{id}", .client) { request in
                 let build = try await engine.describe(request.parameter("id"))
+                let volumes = await engine.volumes().filter { $0.project == build.project }
                 return PageFrame.response(
                     title: "\(build.project): \(build.status.rawValue)", live: true,
-                    events: "/api/v1/builds/\(percentEncoded(build.id))/events", BuildPage(build: build, now: .now).content)
+                    events: "/api/v1/builds/\(percentEncoded(build.id))/events",
+                    BuildPage(build: build, volumes: volumes, now: .now).content)
             },
         ]
     }
