@@ -34,6 +34,7 @@ let libraries: [Target] = [
     .target(name: "Transport", dependencies: [nio, nioPosix, logging, "COpenSSL", "CNGHTTP2"]),
     .target(name: "Certificates", dependencies: ["COpenSSL", "Digests"]),
     .target(name: "FarmAPI", dependencies: [nio, "BuildPlan", "Digests", "Transport"]),
+    .target(name: "Daemon", dependencies: ["FarmAPI", "BuildPlan", yams, logging]),
     .target(
         name: "Client",
         dependencies: ["FarmAPI", "FileTree", "BlockingIO", "BuildPlan", "OCI", "Transport", "Certificates", logging, yams]),
@@ -55,10 +56,10 @@ let agent: [Target] = [
         dependencies: [
             "FarmAPI", "BuildPlan", "Digests", "Sandbox", "FileSteps", "Layers", "Volumes", "OCI", "FileTree", "TreeSync", "BlockingIO",
             "Transport",
-            "Certificates", "CLinux", logging,
+            "Certificates", "CLinux", "Daemon", logging,
         ], path: "agent/FarmAgent"),
     .executableTarget(
-        name: "farm-agent", dependencies: ["FarmAgent", arguments, yams, logging], path: "agent/farm-agent"),
+        name: "farm-agent", dependencies: ["FarmAgent", "Daemon", arguments, logging], path: "agent/farm-agent"),
 ]
 
 let coordinator: [Target] = [
@@ -67,10 +68,10 @@ let coordinator: [Target] = [
         name: "FarmCoordinator",
         dependencies: [
             "Store", "Scheduling", "DockerfileFrontend", "BuildPlan", "Digests", "FarmAPI", "FileTree", "OCI", "BlockingIO", "Transport",
-            "Certificates", nio, yams, logging,
+            "Certificates", "Daemon", nio, logging,
         ], path: "coordinator/FarmCoordinator"),
     .executableTarget(
-        name: "farm-coordinator", dependencies: ["FarmCoordinator", "Certificates", arguments, yams, logging],
+        name: "farm-coordinator", dependencies: ["FarmCoordinator", "Certificates", "Daemon", arguments, logging],
         path: "coordinator/farm-coordinator"),
 ]
 
@@ -90,15 +91,16 @@ let tests: [Target] = [
     .testTarget(name: "TransportTests", dependencies: ["Transport", "Certificates", nioPosix]),
     .testTarget(name: "CertificatesTests", dependencies: ["Certificates"]),
     .testTarget(name: "FarmAPITests", dependencies: ["FarmAPI"]),
+    .testTarget(name: "DaemonTests", dependencies: ["Daemon", logging]),
     .testTarget(name: "ClientTests", dependencies: ["Client", "BuildPlan", "FarmAPI"]),
     .testTarget(name: "LayersTests", dependencies: ["Layers", "BlockingIO"]),
     .testTarget(name: "FileStepsTests", dependencies: ["FileSteps"]),
     .testTarget(name: "SandboxTests", dependencies: ["Sandbox", "CLinux"]),
     .testTarget(name: "VolumesTests", dependencies: ["Volumes", "Certificates", "CLinux"]),
-    .testTarget(name: "FarmAgentTests", dependencies: ["FarmAgent", "FileSteps", "FileTree", "Sandbox", "FarmAPI", "BuildPlan", logging]),
+    .testTarget(name: "FarmAgentTests", dependencies: ["FarmAgent", "Daemon", "FileSteps", "FileTree", "Sandbox", "FarmAPI", "BuildPlan", logging]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
     .testTarget(
-        name: "FarmCoordinatorTests", dependencies: ["FarmCoordinator", "Store", "FarmAPI", "FileTree", "Transport", "Certificates", nio]),
+        name: "FarmCoordinatorTests", dependencies: ["FarmCoordinator", "Daemon", "Store", "FarmAPI", "FileTree", "Transport", "Certificates", nio]),
     .testTarget(name: "ClusterTests", dependencies: ["Client", "FarmAPI", "BlockingIO", "BuildPlan"]),
 ]
 

@@ -1,3 +1,4 @@
+import Daemon
 import Testing
 
 @testable import FarmAgent
@@ -6,8 +7,8 @@ struct ConfigurationTests {
     private func read(
         _ file: [(String, String)] = [], environment: [String: String] = [:], flags: [String: String] = [:]
     ) throws(ConfigurationError) -> AgentConfiguration {
-        try AgentConfiguration(
-            file: ("agent.yaml", file.map { (key: $0.0, value: $0.1) }), environment: { environment[$0] }, flags: flags)
+        let text = file.map { "\($0.0): '\($0.1)'\n" }.joined()
+        return try AgentConfiguration(file: ("agent.yaml", text), environment: { environment[$0] }, flags: flags)
     }
 
     @Test func `flags win over the environment, and that over the file`() throws {
@@ -19,8 +20,8 @@ struct ConfigurationTests {
     }
 
     @Test func `every setting has a variable of its own`() {
-        #expect(Set(AgentSetting.all.map(\.variable)).count == AgentSetting.all.count)
-        #expect(AgentSetting.all.first { $0.name == "layer-cache-size" }?.variable == "FARM_LAYER_CACHE_SIZE")
+        #expect(Set(AgentConfiguration.settings.map(\.variable)).count == AgentConfiguration.settings.count)
+        #expect(AgentConfiguration.setting("layer-cache-size")?.variable == "FARM_LAYER_CACHE_SIZE")
     }
 
     @Test func `an unknown key is an error that names it`() {
@@ -35,27 +36,26 @@ struct ConfigurationTests {
         #expect { try read([(key, value)]) } throws: { "\($0)".contains("'\(key)'") }
     }
 
+    @Test func `labels may be a mapping`() throws {
+        let text = "labels:\n  disk: ssd\n  zone: a\n"
+        let read = try AgentConfiguration(file: ("agent.yaml", text), environment: { _ in nil }, flags: [:])
+        #expect(read.labels == ["disk": "ssd", "zone": "a"])
+        #expect(throws: ConfigurationError.self) {
+            try AgentConfiguration(file: ("agent.yaml", "labels: {a: [b]}"), environment: { _ in nil }, flags: [:])
+        }
+    }
+
     @Test func `values of all kinds are read`() throws {
         let read = try read([
             ("coordinator", "[::1]:1"), ("advertise", "host.example:2"), ("labels", "disk=ssd,zone=a=b"), ("layer-cache-size", "2GiB"),
             ("step-cores", "1.5"), ("step-memory", "512M"), ("log-format", "json"),
         ])
-        #expect(read.coordinator == HostPort(host: "::1", port: 1))
+        #expect(read.coordinator == Endpoint(host: "::1", port: 1))
         #expect(read.advertise?.description == "host.example:2")
         #expect(read.labels == ["disk": "ssd", "zone": "a=b"])
         #expect(read.layerCacheSize == 2 << 30)
         #expect(read.stepCores == 1.5)
         #expect(read.stepMemory == 512 << 20)
         #expect(read.logFormat == .json)
-    }
-}
-
-struct LogTests {
-    @Test func `an event is one line whatever is in it`() {
-        let line = StandardErrorLog.line(
-            .text, time: .epoch, level: .info, label: "agent", message: "a\nb", fields: ["k": "x\u{1B}[0m\ny"])
-        #expect(line.split(separator: "\n").count == 1)
-        let json = StandardErrorLog.line(.json, time: .epoch, level: .info, label: "agent", message: "a\nb", fields: ["k": "v"])
-        #expect(json == #"{"k":"v","label":"agent","level":"info","message":"a\nb","time":"1970-01-01T00:00:00Z"}"# + "\n")
     }
 }

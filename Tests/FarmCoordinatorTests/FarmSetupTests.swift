@@ -1,3 +1,4 @@
+import Daemon
 import Glibc
 import Testing
 
@@ -38,7 +39,7 @@ struct FarmSetupTests {
                 try FarmSetup.initialize(data: directory, listen: endpoint, names: [], client: "other")
             }
             #expect(try FileAccess.read(DataLayout(data: directory).key) == before)
-            var configuration = try CoordinatorConfiguration(file: nil, environment: [:], flags: ["data": directory])
+            var configuration = try CoordinatorConfiguration(file: nil, environment: { _ in nil }, flags: ["data": directory])
             configuration.listen = endpoint
             let out = String(first.clientFile.dropLast("/client.yaml".utf8.count))
             #expect(throws: SetupError.self) {
@@ -49,7 +50,7 @@ struct FarmSetupTests {
 
     @Test func `A certificate can't be issued without the authority`() throws {
         try with { directory in
-            let configuration = try CoordinatorConfiguration(file: nil, environment: [:], flags: ["data": directory])
+            let configuration = try CoordinatorConfiguration(file: nil, environment: { _ in nil }, flags: ["data": directory])
             #expect(throws: SetupError.self) {
                 try FarmSetup.enrollAgent("a", addresses: ["h"], out: "\(directory)/a", configuration: configuration)
             }

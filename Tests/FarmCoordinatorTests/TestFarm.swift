@@ -1,4 +1,5 @@
 import Certificates
+import Daemon
 import FarmAPI
 @testable import FarmCoordinator
 import Glibc
@@ -31,7 +32,7 @@ final class TestFarm: Sendable {
         defer { remove(directory) }
         let endpoint = Endpoint(host: "127.0.0.1", port: 0)
         _ = try FarmSetup.initialize(data: "\(directory)/data", listen: endpoint, names: ["127.0.0.1"], client: "admin")
-        var configuration = try CoordinatorConfiguration(file: nil, environment: [:], flags: ["data": "\(directory)/data"])
+        var configuration = try CoordinatorConfiguration(file: nil, environment: { _ in nil }, flags: ["data": "\(directory)/data"])
         configuration.listen = endpoint
         change(&configuration)
         _ = try FarmSetup.enrollAgent(agentName, addresses: ["127.0.0.1"], out: "\(directory)/agent", configuration: configuration)

@@ -1,7 +1,7 @@
 import ArgumentParser
+import Daemon
 import FarmAgent
 import Glibc
-import Yams
 
 /// Every setting of the configuration as a flag.
 struct FarmAgentCommand: ParsableCommand {
@@ -29,7 +29,7 @@ struct FarmAgentCommand: ParsableCommand {
     @Option(help: help("log-level")) var logLevel: String?
 
     private static func help(_ name: String) -> ArgumentHelp {
-        let setting = AgentSetting.all.first { $0.name == name }
+        let setting = AgentConfiguration.setting(name)
         return ArgumentHelp("\(setting?.help ?? name): \(setting?.expected ?? "")", valueName: "value")
     }
 
@@ -55,52 +55,11 @@ struct FarmAgentCommand: ParsableCommand {
             "layer-cache-size": layerCacheSize,
             "step-cores": stepCores, "step-memory": stepMemory, "log-format": logFormat, "log-level": logLevel,
         ]
-        let file = try config.map { name throws(ConfigurationError) in (name: name, values: try ConfigurationFile.read(name)) }
-        return try AgentConfiguration(
-            file: file, environment: { getenv($0).map { String(cString: $0) } }, flags: flags.compactMapValues(\.self))
+        return try AgentConfiguration.load(path: config, flags: flags.compactMapValues(\.self))
     }
 
     /// A line on standard error, before there is a log.
     static func say(_ text: String) {
         _ = "farm-agent: \(text)\n".withCString { write(STDERR_FILENO, $0, strlen($0)) }
-    }
-}
-
-/// The settings of a YAML file: scalars, and `labels` as a mapping too.
-enum ConfigurationFile {
-    private static let limit = 1 << 20
-
-    static func read(_ path: String) throws(ConfigurationError) -> [(key: String, value: String)] {
-        let text = try text(of: path)
-        let node: Node?
-        do { node = try Yams.compose(yaml: text) } catch { throw .unreadable(file: path, reason: "\(error)") }
-        guard let node else { return [] }
-        guard let mapping = node.mapping else { throw .unreadable(file: path, reason: "expected settings as KEY: VALUE") }
-        var values: [(key: String, value: String)] = []
-        for (keyNode, valueNode) in mapping {
-            guard let key = keyNode.scalar?.string else { throw .unreadable(file: path, reason: "a key is not a text") }
-            if let value = valueNode.scalar?.string {
-                values.append((key, value))
-            } else if let labels = valueNode.mapping {
-                let pairs = labels.compactMap { name, value in
-                    name.scalar.flatMap { name in value.scalar.map { "\(name.string)=\($0.string)" } }
-                }
-                guard pairs.count == labels.count else { throw .unreadable(file: path, reason: "'\(key)' must be a mapping of texts") }
-                values.append((key, pairs.joined(separator: ",")))
-            } else {
-                throw .unreadable(file: path, reason: "'\(key)' must be one value")
-            }
-        }
-        return values
-    }
-
-    private static func text(of path: String) throws(ConfigurationError) -> String {
-        guard let file = fopen(path, "re") else { throw .unreadable(file: path, reason: String(cString: strerror(errno))) }
-        defer { fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: limit)
-        let count = bytes.withUnsafeMutableBytes { fread($0.baseAddress, 1, limit, file) }
-        guard ferror(file) == 0 else { throw .unreadable(file: path, reason: "it can't be read") }
-        guard count < limit else { throw .unreadable(file: path, reason: "it is larger than \(limit) bytes") }
-        return String(decoding: bytes[..<count], as: UTF8.self)
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Daemon
 import FarmCoordinator
 
 /// Makes a new farm: authority, coordinator's certificate, grant key, first client.

@@ -1,6 +1,6 @@
 import ArgumentParser
+import Daemon
 import FarmCoordinator
-import Glibc
 
 /// Every setting of the configuration as a flag.
 struct Settings: ParsableArguments {
@@ -30,5 +30,5 @@ struct Settings: ParsableArguments {
         return try CoordinatorConfiguration.load(path: config, flags: flags.compactMapValues(\.self))
     }
 
-    private static func help(_ name: String) -> String { Setting.all.first { $0.name == name }?.help ?? name }
+    private static func help(_ name: String) -> String { CoordinatorConfiguration.setting(name)?.help ?? name }
 }

@@ -1,4 +1,5 @@
 import BlockingIO
+import Daemon
 import Digests
 import FarmAPI
 import FileTree
@@ -26,13 +27,13 @@ public final class AgentService: Sendable {
     static let bindLimit: UInt64 = 10 << 30
 
     /// Where other agents reach this one.
-    public let address: HostPort
+    public let address: Endpoint
 
     private let parts: AgentParts
     private let server: HTTPServer
     private let logger: Logger
 
-    private init(address: HostPort, parts: AgentParts, server: HTTPServer, logger: Logger) {
+    private init(address: Endpoint, parts: AgentParts, server: HTTPServer, logger: Logger) {
         self.address = address
         self.parts = parts
         self.server = server
@@ -50,10 +51,10 @@ public final class AgentService: Sendable {
                 host: configuration.listen.host, port: configuration.listen.port, identity: parts.identity, requiresCertificate: true)
         ) { await peers.respond(to: $0) }
         let port = try await server.start()
-        let address = configuration.advertise ?? HostPort(host: reachableHost(configuration.listen.host), port: port)
+        let address = configuration.advertise ?? Endpoint(host: reachableHost(configuration.listen.host), port: port)
         logger.notice(
             "serving other agents",
-            metadata: ["listen": "\(HostPort(host: configuration.listen.host, port: port))", "advertise": "\(address)"])
+            metadata: ["listen": "\(Endpoint(host: configuration.listen.host, port: port))", "advertise": "\(address)"])
         return AgentService(address: address, parts: parts, server: server, logger: logger)
     }
 

@@ -1,4 +1,5 @@
 import BuildPlan
+import Daemon
 import FarmAPI
 import Logging
 import Synchronization

@@ -1,3 +1,4 @@
+import Daemon
 import FarmAPI
 import FileTree
 import Glibc

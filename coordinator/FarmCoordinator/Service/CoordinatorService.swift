@@ -1,6 +1,7 @@
 import BlockingIO
 import BuildPlan
 import Certificates
+import Daemon
 import FarmAPI
 import Glibc
 import Logging

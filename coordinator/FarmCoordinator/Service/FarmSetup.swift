@@ -1,4 +1,5 @@
 import Certificates
+import Daemon
 import Glibc
 import Transport
 

@@ -1,5 +1,6 @@
 import BlockingIO
 import BuildPlan
+import Daemon
 import Digests
 import Glibc
 

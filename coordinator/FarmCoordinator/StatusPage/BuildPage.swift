@@ -1,4 +1,5 @@
 import BuildPlan
+import Daemon
 import FarmAPI
 
 /// `/builds/{id}`: a build's stages and steps, and its log as it comes.

@@ -18,17 +18,20 @@ public struct StandardErrorLog: LogHandler {
     private let label: String
     private let format: LogFormat
 
+    /// A log under a label, of events from a level on.
     public init(label: String, format: LogFormat, level: Logger.Level) {
         self.label = label
         self.format = format
         logLevel = level
     }
 
+    /// A field that all events have.
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
+    /// Writes one line; what can't be written is lost.
     public func log(event: LogEvent) {
         let fields = metadata.merging(event.metadata ?? [:]) { $1 }
         let line = Self.line(
@@ -77,8 +80,8 @@ public struct StandardErrorLog: LogHandler {
 }
 
 extension Timestamp {
-    /// The wall clock, in milliseconds.
-    static var now: Timestamp {
+    /// The wall clock, in milliseconds: what logs and records need.
+    public static var now: Timestamp {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Timestamp(seconds: Int64(time.tv_sec), nanoseconds: Int64(time.tv_nsec) / 1_000_000 * 1_000_000)

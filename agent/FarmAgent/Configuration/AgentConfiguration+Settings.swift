@@ -1,0 +1,45 @@
+import Daemon
+
+extension AgentConfiguration {
+    /// All of them, in the order of the documentation.
+    public static let settings: [Setting<AgentConfiguration>] = [
+        .endpoint("coordinator", "the coordinator", \.coordinator),
+        .path("data", "directory of layers, volumes and running steps", \.data),
+        .endpoint("listen", "where other agents are served; port 0 for a free one", \.listen),
+        Setting("advertise", "address that other agents are told", expected: "HOST:PORT", optional: \.advertise) { Endpoint($0) },
+        .path("authority", "certificate of the farm's authority", \.authority),
+        .path("certificate", "the agent's certificate; its common name is the agent's name", \.certificate),
+        .path("key", "key of the agent's certificate", \.key),
+        Setting("labels", "what --require asks for", expected: "NAME=VALUE, several with commas", takesMapping: true, \.labels) {
+            Labels.parse($0)
+        },
+        Setting("slots", "steps that run at the same time (default: cores)", expected: "a number from 1 to 1024", \.slots) { text in
+            Int(text).flatMap { (1...slotLimit).contains($0) ? $0 : nil }
+        },
+        Setting("runtime", "OCI runtime", expected: "auto, crun, runc or a path", \.runtime) {
+            ["auto", "crun", "runc"].contains($0) || $0.hasPrefix("/") ? $0 : nil
+        },
+        .bytes("layer-cache-size", "bytes of layers that are kept", \.layerCacheSize),
+        Setting("step-cores", "cores that one step may use", expected: "a number above 0", optional: \.stepCores) { text in
+            Double(text).flatMap { $0 > 0 && $0.isFinite ? $0 : nil }
+        },
+        Setting("step-memory", "memory that one step may use", expected: ByteCount.expected, optional: \.stepMemory) { text in
+            ByteCount.parse(text).flatMap { $0 > 0 ? $0 : nil }
+        },
+        .logFormat(\.logFormat),
+        .logLevel(\.logLevel),
+    ]
+}
+
+/// `a=b,c=d`
+enum Labels {
+    static func parse(_ text: String) -> [String: String]? {
+        var labels: [String: String] = [:]
+        for part in text.split(separator: ",") {
+            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard pair.count == 2, !pair[0].isEmpty else { return nil }
+            labels[String(pair[0])] = String(pair[1])
+        }
+        return labels
+    }
+}
