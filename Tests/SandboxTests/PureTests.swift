@@ -5,8 +5,8 @@ import Testing
 
 struct UserDatabaseTests {
     private let database = UserDatabase(
-        passwd: "root:x:0:0:root:/root:/bin/sh\n\nbroken\nann:x:1000:100::/home/ann\n1234:x:7:7:::\nbad:x:-1:0::/:\n",
-        group: "root:x:0:\nusers:x:100:\nmakers:x:2000:ann,bob\nwheel:x:10:root,ann\n")
+        passwd: Array("root:x:0:0:root:/root:/bin/sh\n\nbroken\nann:x:1000:100::/home/ann\n1234:x:7:7:::\nbad:x:-1:0::/:\n".utf8),
+        group: Array("root:x:0:\nusers:x:100:\nmakers:x:2000:ann,bob\nwheel:x:10:root,ann\n".utf8))
 
     @Test(
         arguments: [

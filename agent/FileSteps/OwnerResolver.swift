@@ -1,3 +1,4 @@
+import BuildPlan
 import FileTree
 import Glibc
 
@@ -14,9 +15,6 @@ struct Owner: Hashable, Sendable {
 /// A number is taken as it is and need not be in the files. Without a group, a number is its own group, and a name has the group that
 /// /etc/passwd gives it: as BuildKit does.
 struct OwnerResolver {
-    /// Larger than any user database in an image; the files are hostile and are read whole.
-    static let fileLimit = 4 << 20
-
     let resolver: RootResolver
 
     func owner(_ text: String) throws -> Owner {
@@ -26,39 +24,31 @@ struct OwnerResolver {
         if let number = try number(parts[0], in: text) {
             owner = Owner(uid: number, gid: number)
         } else {
-            guard let fields = try line("etc/passwd", parts[0], minimum: 4), let uid = UInt32(fields[2]), let gid = UInt32(fields[3])
-            else { throw FileStepError.unknownUser(parts[0]) }
-            owner = Owner(uid: uid, gid: gid)
+            let users = UserFiles.users(in: try content("etc/passwd"))
+            guard let user = users.first(where: { $0.name == parts[0] }) else { throw FileStepError.unknownUser(parts[0]) }
+            owner = Owner(uid: user.uid, gid: user.gid)
         }
         guard parts.count == 2 else { return owner }
         if let number = try number(parts[1], in: text) {
             owner.gid = number
         } else {
-            guard let fields = try line("etc/group", parts[1], minimum: 3), let gid = UInt32(fields[2]) else {
-                throw FileStepError.unknownGroup(parts[1])
-            }
-            owner.gid = gid
+            let groups = UserFiles.groups(in: try content("etc/group"))
+            guard let group = groups.first(where: { $0.name == parts[1] }) else { throw FileStepError.unknownGroup(parts[1]) }
+            owner.gid = group.gid
         }
         return owner
     }
 
-    // The highest number means "unchanged" to the kernel.
     private func number(_ part: String, in text: String) throws -> UInt32? {
         guard part.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-        guard let number = UInt32(part), number < UInt32.max else { throw FileStepError.invalidOwner(text) }
+        guard let number = UserFiles.id(part.utf8) else { throw FileStepError.invalidOwner(text) }
         return number
     }
 
-    // The fields of the first line that begins with the name and has as many.
-    private func line(_ path: String, _ name: String, minimum: Int) throws -> [String]? {
+    // Of a regular file; nothing where there is none.
+    private func content(_ path: String) throws -> [UInt8] {
         let place = try resolver.resolve(Array(path.utf8))
-        guard place.status?.kind == .file else { return nil }
-        let content = try resolver.open(place.path, flags: O_RDONLY | O_NONBLOCK).readAll(limit: Self.fileLimit)
-        for line in content.split(separator: UInt8(ascii: "\n")) where line.starts(with: name.utf8) {
-            let fields = line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-            guard fields.count >= minimum, fields[0].elementsEqual(name.utf8) else { continue }
-            return fields.map { String(decoding: $0, as: UTF8.self) }
-        }
-        return nil
+        guard place.status?.kind == .file else { return [] }
+        return try resolver.open(place.path, flags: O_RDONLY | O_NONBLOCK).readAll(limit: UserFiles.sizeLimit)
     }
 }

@@ -1,8 +1,7 @@
-/// Users and groups as an image's /etc/passwd and /etc/group have them. Both are hostile: bounded, and lines that make no sense are
-/// passed over, as libc does.
+import BuildPlan
+
+/// Turns a step's `user[:group]` into what it runs as, by the image's own files.
 struct UserDatabase {
-    /// Far more than any image has; read whole.
-    static let fileLimit = 4 << 20
     /// The kernel's own (NGROUPS_MAX) is 65,536; a runtime's arguments need not be that long.
     static let groupLimit = 1024
 
@@ -14,47 +13,24 @@ struct UserDatabase {
         var home: String
     }
 
-    private struct User {
-        var name: Substring
-        var uid: UInt32
-        var gid: UInt32
-        var home: String
-    }
-
-    private struct Group {
-        var name: Substring
-        var gid: UInt32
-        var members: [Substring]
-    }
-
-    private let users: [User]
-    private let groups: [Group]
+    private let users: [UserFiles.User]
+    private let groups: [UserFiles.Group]
 
     /// - Parameters:
-    ///   - passwd: the text of /etc/passwd, empty where there is none.
-    ///   - group: the text of /etc/group.
-    init(passwd: String, group: String) {
-        users = Self.lines(passwd).compactMap { fields in
-            guard fields.count >= 4, !fields[0].isEmpty, let uid = UInt32(fields[2]), let gid = UInt32(fields[3]) else { return nil }
-            return User(name: fields[0], uid: uid, gid: gid, home: fields.count > 5 ? String(fields[5]) : "")
-        }
-        groups = Self.lines(group).compactMap { fields in
-            guard fields.count >= 3, !fields[0].isEmpty, let gid = UInt32(fields[2]) else { return nil }
-            return Group(name: fields[0], gid: gid, members: fields.count > 3 ? fields[3].split(separator: ",") : [])
-        }
-    }
-
-    private static func lines(_ text: String) -> [[Substring]] {
-        text.split(whereSeparator: \.isNewline).map { $0.split(separator: ":", omittingEmptySubsequences: false) }
+    ///   - passwd: the content of /etc/passwd, empty where there is none.
+    ///   - group: the content of /etc/group.
+    init(passwd: [UInt8], group: [UInt8]) {
+        users = UserFiles.users(in: passwd)
+        groups = UserFiles.groups(in: group)
     }
 
     /// Reads both files of a root, following symbolic links inside it only. Blocking.
     init(root: String) throws(SandboxError) {
-        func text(_ path: String) throws(SandboxError) -> String {
+        func content(_ path: String) throws(SandboxError) -> [UInt8] {
             let place = root + (try RootPath.resolve(path, in: root))
-            return String(decoding: try Files.read(place, limit: Self.fileLimit) ?? [], as: UTF8.self)
+            return try Files.read(place, limit: UserFiles.sizeLimit) ?? []
         }
-        self.init(passwd: try text("/etc/passwd"), group: try text("/etc/group"))
+        self.init(passwd: try content("/etc/passwd"), group: try content("/etc/group"))
     }
 
     /// Resolves `user[:group]`, names or numbers; nil is root. A number need not be in the files, a name must.
@@ -64,7 +40,7 @@ struct UserDatabase {
         let text = text ?? "0"
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         let userText = parts.first ?? ""
-        let user: User?
+        let user: UserFiles.User?
         var uid: UInt32
         // A name of digits alone is a number first: that is how Docker and the runtimes read it.
         if let number = UInt32(userText) {
