@@ -49,7 +49,9 @@ let agent: [Target] = [
     .target(name: "Sandbox", dependencies: ["BuildPlan", "BlockingIO", "CLinux", logging], path: "agent/Sandbox"),
     .target(
         name: "Volumes",
-        dependencies: ["FarmAPI", "BuildPlan", "Digests", "FileTree", "TreeSync", "BlockingIO", "CLinux", "Transport", "Certificates", logging],
+        dependencies: [
+            "FarmAPI", "BuildPlan", "Digests", "FileTree", "TreeSync", "BlockingIO", "CLinux", "Transport", "Certificates", logging,
+        ],
         path: "agent/Volumes"),
     .target(
         name: "FarmAgent",
@@ -59,7 +61,7 @@ let agent: [Target] = [
             "Certificates", "CLinux", "Daemon", logging,
         ], path: "agent/FarmAgent"),
     .executableTarget(
-        name: "farm-agent", dependencies: ["FarmAgent", "Daemon", arguments, logging], path: "agent/farm-agent"),
+        name: "farm-agent", dependencies: ["FarmAgent", "FarmAPI", "Daemon", arguments, logging], path: "agent/farm-agent"),
 ]
 
 let coordinator: [Target] = [
@@ -71,7 +73,7 @@ let coordinator: [Target] = [
             "Certificates", "Daemon", nio, logging,
         ], path: "coordinator/FarmCoordinator"),
     .executableTarget(
-        name: "farm-coordinator", dependencies: ["FarmCoordinator", "Certificates", "Daemon", arguments, logging],
+        name: "farm-coordinator", dependencies: ["FarmCoordinator", "FarmAPI", "Certificates", "Daemon", arguments, logging],
         path: "coordinator/farm-coordinator"),
 ]
 
@@ -97,10 +99,12 @@ let tests: [Target] = [
     .testTarget(name: "FileStepsTests", dependencies: ["FileSteps"]),
     .testTarget(name: "SandboxTests", dependencies: ["Sandbox", "CLinux"]),
     .testTarget(name: "VolumesTests", dependencies: ["Volumes", "Certificates", "CLinux"]),
-    .testTarget(name: "FarmAgentTests", dependencies: ["FarmAgent", "Daemon", "FileSteps", "FileTree", "Sandbox", "FarmAPI", "BuildPlan", logging]),
+    .testTarget(
+        name: "FarmAgentTests", dependencies: ["FarmAgent", "Daemon", "FileSteps", "FileTree", "Sandbox", "FarmAPI", "BuildPlan", logging]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
     .testTarget(
-        name: "FarmCoordinatorTests", dependencies: ["FarmCoordinator", "Daemon", "Store", "FarmAPI", "FileTree", "Transport", "Certificates", nio]),
+        name: "FarmCoordinatorTests",
+        dependencies: ["FarmCoordinator", "Daemon", "Store", "FarmAPI", "FileTree", "Transport", "Certificates", nio]),
     .testTarget(name: "ClusterTests", dependencies: ["Client", "FarmAPI", "BlockingIO", "BuildPlan"]),
 ]
 

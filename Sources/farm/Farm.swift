@@ -1,5 +1,6 @@
 import ArgumentParser
 import Client
+import FarmAPI
 import FoundationEssentials
 
 /// The command line of the farm.

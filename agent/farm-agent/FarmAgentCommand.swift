@@ -1,5 +1,6 @@
 import ArgumentParser
 import Daemon
+import FarmAPI
 import FarmAgent
 import Glibc
 
@@ -9,7 +10,7 @@ struct FarmAgentCommand: ParsableCommand {
         commandName: "farm-agent", abstract: "Run build stages for a farm's coordinator.",
         discussion:
             "Every setting is also a key of the file and an environment variable FARM_…: --log-format, log-format, FARM_LOG_FORMAT.",
-        version: farmAgentVersion)
+        version: farmVersion)
 
     @Option(help: ArgumentHelp("YAML file of settings.", valueName: "file")) var config: String?
     @Option(help: help("coordinator")) var coordinator: String?

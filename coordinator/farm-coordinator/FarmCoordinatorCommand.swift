@@ -1,5 +1,6 @@
 import ArgumentParser
 import Daemon
+import FarmAPI
 import FarmCoordinator
 import Glibc
 

@@ -93,7 +93,7 @@ struct AgentParts: Sendable {
         let own = ["os": "linux", "arch": Self.architecture]
         return AgentHello(
             epoch: epoch, labels: labels.merging(own) { $1 }, slots: slots, address: address, runtime: services.sandbox.runtime.name,
-            version: farmAgentVersion, assignments: await runner.assignments, layers: layers.all(), volumes: volumeStore.held())
+            version: farmVersion, assignments: await runner.assignments, layers: layers.all(), volumes: volumeStore.held())
     }
 
     private static var architecture: String {

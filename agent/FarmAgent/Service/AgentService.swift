@@ -10,9 +10,6 @@ import Sandbox
 import Transport
 import Volumes
 
-/// The release; the same for all programs of one build.
-public let farmAgentVersion = "0.1.0"
-
 extension LayerStore: LayerSource {}
 
 /// An agent: it takes stages from the coordinator, runs them, and gives layers and volumes to other agents.
