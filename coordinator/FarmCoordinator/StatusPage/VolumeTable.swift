@@ -1,3 +1,4 @@
+import Daemon
 import FarmAPI
 
 /// Volumes with their sizes, and who holds which generation.
