@@ -28,6 +28,7 @@ struct FarmSetupTests {
             }
             let client = try #require(try FileAccess.read(made.clientFile))
             #expect(String(decoding: client, as: UTF8.self).hasPrefix("coordinator: 'farm.example.org:7480'\n"))
+            #expect(!String(decoding: client, as: UTF8.self).contains(directory), "the folder may be moved")
         }
     }
 

@@ -44,7 +44,8 @@ public struct ImageImportCommand: Sendable {
             }
         }
         Screen.write(
-            "imported \(description.name): \(description.layers) layers, \(Human.bytes(description.bytes)), \(description.platform)\n")
+            "imported \(description.name): \(description.layers) \(description.layers == 1 ? "layer" : "layers"), \(Human.bytes(description.bytes)), \(description.platform)\n"
+        )
     }
 
     private static func read(_ file: String, into pipe: BytePipe) throws {

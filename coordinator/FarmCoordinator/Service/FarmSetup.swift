@@ -111,12 +111,12 @@ public enum FarmSetup {
     private static func writeClient(_ name: String, coordinator: Endpoint, authority: Authority, out: String) throws -> String {
         let issued = try authority.issue(commonName: name, role: Role.client)
         let directory = try write(issued, authority: authority, out: out)
-        let files = CertificateFiles(directory: directory)
+        // Names beside the file itself: the folder is made here and used elsewhere.
         let yaml = """
             coordinator: \(quoted(coordinator.description))
-            authority: \(quoted(files.authority))
-            certificate: \(quoted(files.certificate))
-            key: \(quoted(files.key))
+            authority: authority.pem
+            certificate: certificate.pem
+            key: key.pem
 
             """
         try FileAccess.create("\(directory)/client.yaml", with: Array(yaml.utf8), mode: 0o600)

@@ -31,7 +31,7 @@ enum PageAssets {
         white-space:pre-wrap;overflow-wrap:anywhere;font-family:ui-monospace,monospace;font-size:.85rem}
         .log div{display:flex;gap:.75rem}.log i{flex:none;width:4ch;text-align:right;font-style:normal;color:var(--soft);user-select:none}
         .log .note{color:var(--soft)}.log .head{font-weight:600;margin-top:.4rem}.log .bad{color:var(--bad)}
-        @media(max-width:40rem){.wide{display:none}body{font-size:14px}th,td{padding-right:.5rem}td.name{min-width:6rem}
+        @media(max-width:40rem){.wide{display:none}body{font-size:14px}th,td{padding-right:.4rem}td.name{min-width:4.5rem}.num+td:not(.num),.num+th:not(.num){padding-left:.3rem}
         .steps th.num{width:4.5rem}.steps th.count{width:1.75rem}.steps th.state{width:6.5rem}}
         """)
 
