@@ -100,7 +100,8 @@ let tests: [Target] = [
     .testTarget(name: "SandboxTests", dependencies: ["Sandbox", "CLinux"]),
     .testTarget(name: "VolumesTests", dependencies: ["Volumes", "Certificates", "CLinux"]),
     .testTarget(
-        name: "FarmAgentTests", dependencies: ["FarmAgent", "Daemon", "FileSteps", "FileTree", "Sandbox", "FarmAPI", "BuildPlan", logging]),
+        name: "FarmAgentTests",
+        dependencies: ["FarmAgent", "Daemon", "FileSteps", "FileTree", "Sandbox", "Volumes", "FarmAPI", "BuildPlan", logging]),
     .testTarget(name: "StoreTests", dependencies: ["Store"]),
     .testTarget(
         name: "FarmCoordinatorTests",

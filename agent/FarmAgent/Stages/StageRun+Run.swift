@@ -13,36 +13,34 @@ extension StageRun {
         let paths = try await scope.pin(layers)
         var sources: [StepSpec.Mount.Source?] = []
         for mount in run.mounts { sources.append(try await source(of: mount, in: scope, &report)) }
-        // Last, and without a slot: others may hold a lock for long.
-        let lease = try await volumes(of: run, index, in: scope)
-        if let lease {
-            report.bytes.volumes += lease.lease.bytesReceived
-            for note in lease.lease.notes { post(.log(step: index, text: "\(note)\n")) }
+        return try await makeLayer(above: layers) { room in
+            // Last, and without a slot: others may hold a lock for long. They are given back before the step counts as done: the next
+            // build may look for what was written at once.
+            let code = try await withVolumes(of: run, index, in: scope) { volumes in
+                if let lease = volumes?.lease {
+                    report.bytes.volumes += lease.bytesReceived
+                    for note in lease.notes { post(.log(step: index, text: "\(note)\n")) }
+                }
+                let spec = try spec(of: run, sources: sources, volumes)
+                return try await services.slots.run { try await execute(spec, index, layers: paths, room: room, scope: scope).code }
+            }
+            if code != 0 { throw StepFailure(message: Self.message(run, code), exitCode: code) }
         }
+    }
+
+    private func spec(of run: RunOperation, sources: [StepSpec.Mount.Source?], _ volumes: Volumes?) throws -> StepSpec {
         var mounts: [StepSpec.Mount] = []
         for (mount, source) in zip(run.mounts, sources) {
-            guard let source = source ?? lease?.path(of: mount).map({ .path($0) }) else {
+            guard let source = source ?? volumes?.path(of: mount).map({ .path($0) }) else {
                 throw AgentError.badAnswer("the mount at \(mount.target) has no source")
             }
             mounts.append(StepSpec.Mount(target: mount.target, source: source, readOnly: mount.readOnly))
         }
         var spec = StepSpec(
             arguments: run.arguments, environment: run.environment, workingDirectory: run.workingDirectory, user: run.user,
-            network: run.network,
-            mounts: mounts, files: run.files, extraHosts: assignment.extraHosts, shmSize: assignment.shmSize)
+            network: run.network, mounts: mounts, files: run.files, extraHosts: assignment.extraHosts, shmSize: assignment.shmSize)
         spec.limits = services.limits
-        return try await makeLayer(above: layers) { [spec] room in
-            let ended: Result<StepEnd, any Error>
-            do {
-                ended = .success(try await services.slots.run { try await execute(spec, index, layers: paths, room: room, scope: scope) })
-            } catch {
-                ended = .failure(error)
-            }
-            // Before the step counts as done: the next build may look for what was written at once.
-            await release(lease?.lease)
-            let code = try ended.get().code
-            if code != 0 { throw StepFailure(message: Self.message(run, code), exitCode: code) }
-        }
+        return spec
     }
 
     private static func message(_ run: RunOperation, _ code: Int) -> String {
@@ -97,7 +95,10 @@ extension StageRun {
         func path(of mount: Mount) -> String? { if case .cache(let cache) = mount.kind { paths[cache.volumeID] } else { nil } }
     }
 
-    private func volumes(of run: RunOperation, _ index: Int, in scope: StepScope) async throws -> Volumes? {
+    /// Runs a body with the step's volumes, if it has any.
+    private func withVolumes<T: Sendable>(
+        of run: RunOperation, _ index: Int, in scope: StepScope, _ body: (Volumes?) async throws -> T
+    ) async throws -> T {
         var ids: [String] = []
         var requests: [VolumeRequest] = []
         for mount in run.mounts {
@@ -109,9 +110,12 @@ extension StageRun {
                     key: VolumeKey(project: assignment.project, id: cache.volumeID, platform: assignment.platform), sharing: cache.sharing,
                     mode: cache.mode, uid: cache.uid, gid: cache.gid, fresh: assignment.noCacheMounts, seed: seed))
         }
-        if requests.isEmpty { return nil }
-        let lease = try await services.volumes.acquire(requests, assignment: assignment.id, lock: "\(assignment.id)/\(index)")
-        return Volumes(lease: lease, paths: Dictionary(uniqueKeysWithValues: zip(ids, lease.paths)))
+        if requests.isEmpty { return try await body(nil) }
+        return try await services.volumes.withLease(
+            requests, assignment: assignment.id, lock: "\(assignment.id)/\(index)", logger: services.logger
+        ) { lease in
+            try await body(Volumes(lease: lease, paths: Dictionary(uniqueKeysWithValues: zip(ids, lease.paths))))
+        }
     }
 
     /// The first content of a volume.
@@ -119,17 +123,5 @@ extension StageRun {
         if seed.source == .context { return try await materialize(seed, in: scope).path }
         let root = try await scope.root(of: seed.source, layers: try layers(of: seed.source))
         return try await TreePlace.find(seed.path, in: root)
-    }
-
-    /// In a task of its own: also a step that was cancelled gives its locks back.
-    private func release(_ lease: VolumeLease?) async {
-        guard let lease else { return }
-        await Task { [services] in
-            do {
-                try await services.volumes.release(lease)
-            } catch {
-                services.logger.warning("a volume was not published", metadata: ["error": "\(error)", "assignment": "\(assignment.id)"])
-            }
-        }.value
     }
 }

@@ -153,7 +153,7 @@ struct StageRun: Sendable {
 
     /// Runs a body that fills a new layer's upper, and commits it.
     func makeLayer(
-        above layers: [LayerDescriptor], _ body: @Sendable (Snapshot.Room) async throws -> Void
+        above layers: [LayerDescriptor], _ body: (Snapshot.Room) async throws -> Void
     ) async throws -> LayerDescriptor {
         let store = services.layers
         let staging = try await BlockingPool.shared.run { try store.newUpper(above: layers.last?.diffID) }

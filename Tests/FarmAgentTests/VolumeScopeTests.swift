@@ -1,0 +1,64 @@
+import BuildPlan
+import FarmAPI
+import Logging
+import Synchronization
+import Testing
+
+@testable import FarmAgent
+@testable import Volumes
+
+struct VolumeScopeTests {
+    /// Counts what is held.
+    private final class Shelf: VolumeLeasing {
+        let held = Mutex<Set<String>>([])
+        let fails: Bool
+
+        init(fails: Bool = false) { self.fails = fails }
+
+        func acquire(_ requests: [VolumeRequest], assignment: String, lock: String) async throws -> VolumeLease {
+            held.withLock { _ = $0.insert(lock) }
+            return VolumeLease(lock: lock, paths: [], bytesReceived: 0, notes: [], uses: [], isLocked: true)
+        }
+
+        func release(_ lease: VolumeLease) async throws {
+            // What a cancelled task could not do.
+            try Task.checkCancellation()
+            held.withLock { _ = $0.remove(lease.lock) }
+            if fails { throw Oops() }
+        }
+    }
+
+    private struct Oops: Error {}
+
+    private func use<T: Sendable>(_ shelf: Shelf, _ body: (VolumeLease) async throws -> T) async throws -> T {
+        try await shelf.withLease([], assignment: "a", lock: "a/1", logger: Logger(label: "test"), body)
+    }
+
+    @Test func `volumes are held while the body runs and no longer`() async throws {
+        let shelf = Shelf()
+        let seen = try await use(shelf) { _ in shelf.held.withLock { $0 } }
+        #expect(seen == ["a/1"])
+        #expect(shelf.held.withLock { $0 }.isEmpty)
+    }
+
+    @Test func `a body that throws gives its volumes back`() async {
+        let shelf = Shelf()
+        await #expect(throws: Oops.self) { try await use(shelf) { _ in throw Oops() } }
+        #expect(shelf.held.withLock { $0 }.isEmpty)
+    }
+
+    @Test func `a step that is cancelled gives its volumes back`() async {
+        let shelf = Shelf()
+        let task = Task {
+            try await use(shelf) { _ in while true { try await Task.sleep(for: .seconds(1)) } }
+        }
+        while shelf.held.withLock({ $0.isEmpty }) { await Task.yield() }
+        task.cancel()
+        _ = await task.result
+        #expect(shelf.held.withLock { $0 }.isEmpty)
+    }
+
+    @Test func `a volume that can't be published does not fail the step`() async throws {
+        #expect(try await use(Shelf(fails: true)) { _ in 1 } == 1)
+    }
+}
