@@ -1,3 +1,5 @@
+import Digests
+
 /// What a frontend made of a Dockerfile or a werf.yaml: stages that refer to each other by index.
 public struct Plan: Hashable, Sendable, Codable {
     /// Every stage that the target needs; a stage stands after all that it refers to.
@@ -89,7 +91,11 @@ public enum Operation: Hashable, Sendable, Codable {
         case .run(let run): run.mounts.compactMap(\.input)
         case .copy(let copy):
             copy.sources.compactMap { source in
-                if case .tree(let path) = source { TreeSelection(source: copy.from, path: path, wildcards: true) } else { nil }
+                if case .tree(let path) = source {
+                    TreeSelection(source: copy.from, path: path, wildcards: true, excludes: copy.excludes)
+                } else {
+                    nil
+                }
             }
         case .makeDirectory: []
         }
@@ -117,12 +123,34 @@ public struct TreeSelection: Hashable, Sendable, Codable {
     public var path: String
     /// True where `*`, `?` and `[…]` match as in COPY.
     public var wildcards: Bool
+    /// Patterns of `--exclude`: what they leave out is not read.
+    public var excludes: [String]
 
     /// A part of a tree.
-    public init(source: TreeSource, path: String, wildcards: Bool) {
+    public init(source: TreeSource, path: String, wildcards: Bool, excludes: [String] = []) {
         self.source = source
         self.path = path
         self.wildcards = wildcards
+        self.excludes = excludes
+    }
+
+    /// Reads one that was stored; without `excludes` it has none.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        source = try container.decode(TreeSource.self, forKey: .source)
+        path = try container.decode(String.self, forKey: .path)
+        wildcards = try container.decode(Bool.self, forKey: .wildcards)
+        excludes = try container.decodeIfPresent([String].self, forKey: .excludes) ?? []
+    }
+
+    /// Under what the digest of this part of a stack of layers is remembered, together with its path: what is left out makes it another.
+    public func place(in layers: some Sequence<LayerDescriptor>) -> Digest {
+        let chain = Chain.id(of: layers)
+        if excludes.isEmpty { return chain }
+        var encoder = KeyEncoder(version: "farm-excludes-1")
+        encoder.append(chain)
+        encoder.append(excludes)
+        return encoder.finish()
     }
 }
 

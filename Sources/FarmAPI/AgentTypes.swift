@@ -157,7 +157,7 @@ public struct AgentReport: Codable, Sendable {
     }
 }
 
-/// The content digest of a selected path.
+/// The content digest of a selected path. Its `chain` is ``TreeSelection/place(in:)``.
 public struct SelectionDigest: Codable, Sendable, Hashable {
     public var path: String
     public var wildcards: Bool

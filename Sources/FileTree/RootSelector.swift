@@ -77,6 +77,13 @@ public struct RootSelector: Sendable {
         return encoder.digest
     }
 
+    /// The content digest of a part of the root, or ``FileTreeError/notFound(path:)`` when nothing is there.
+    public func digest(of part: TreeSelection) throws -> Digest {
+        let matches = try select(part.path, wildcards: part.wildcards)
+        guard !matches.isEmpty else { throw FileTreeError.notFound(path: part.path) }
+        return try digest(of: matches, excludes: IgnorePatterns(patterns: part.excludes))
+    }
+
     /// A selection without the files that `--exclude` names themselves; in directories, patterns are relative to the directory.
     public func kept(_ selection: [RootMatch], excludes: IgnorePatterns) -> [RootMatch] {
         guard !excludes.isEmpty else { return selection }

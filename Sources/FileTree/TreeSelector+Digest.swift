@@ -25,6 +25,13 @@ extension TreeSelector {
         return Digest.of(encoder)
     }
 
+    /// The content digest of a part of the tree, or ``FileTreeError/notFound(path:)`` when nothing is there.
+    public func digest(of part: TreeSelection) throws -> Digest {
+        let matches = try select(part.path, wildcards: part.wildcards)
+        guard !matches.isEmpty else { throw FileTreeError.notFound(path: part.path) }
+        return try digest(of: matches, excludes: IgnorePatterns(patterns: part.excludes))
+    }
+
     /// A selection without the files that `--exclude` names themselves; in directories, patterns are relative to the directory.
     public func kept(_ selection: [SelectedEntry], excludes: IgnorePatterns) -> [SelectedEntry] {
         guard !excludes.isEmpty else { return selection }

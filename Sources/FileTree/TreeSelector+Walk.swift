@@ -59,6 +59,11 @@ extension TreeSelector {
         }
     }
 
+    /// Everything that reading a part of the tree needs.
+    public func closure(of part: TreeSelection) throws -> TreeClosure {
+        try closure(of: part.path, wildcards: part.wildcards, excludes: IgnorePatterns(patterns: part.excludes))
+    }
+
     /// Everything that reading a selection needs: the objects on the way to it, its directories, and its contents.
     public func closure(of path: String, wildcards: Bool, excludes: IgnorePatterns = IgnorePatterns()) throws -> TreeClosure {
         let recorder = RecordingReader(reader)

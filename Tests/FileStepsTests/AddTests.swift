@@ -34,6 +34,16 @@ import Testing
         for name in ["d", "d/dir", "d/dir/f"] { #expect(try workshop.status(name).map { [$0.uid, $0.gid] } == [5, 6]) }
     }
 
+    @Test(arguments: [false, true])
+    func `An archive that is left out is not unpacked and not fetched`(fromStage: Bool) throws {
+        let workshop = try workshop()
+        try workshop.make(["plain = text"], in: "source")
+        workshop.excludes = ["a.txt"]
+        _ = try workshop.copy(["*"], to: "/d/", fromStage: fromStage, add: true)
+        #expect(try workshop.image() == ["d/ 755", "d/plain 644 text"])
+        #expect(workshop.fetched.allSatisfy { $0 == [Digest.of("text")] })
+    }
+
     @Test func `COPY leaves an archive as it is`() throws {
         let workshop = try workshop()
         _ = try workshop.copy(["a.txt"], to: "/d/")

@@ -56,17 +56,23 @@ public struct CopyExecutor {
             copy: copy, owner: owner, target: open, planner: try CopyPlanner(copy: copy, target: open, owner: owner),
             writer: try CopyWriter(target: open, input: input), scratch: Array(scratch.utf8))
         defer { copying.removeScratchFiles() }
+        // An archive that is left out is not unpacked either, and its content need not be here.
+        let excludes = try IgnorePatterns(patterns: copy.excludes)
         for source in copy.sources {
             switch (source, input) {
             case (.inline(let file), _): try copying.planner.add(inline: file, mode: copy.mode ?? Self.inlineMode)
             case (.tree, .none): throw FileStepError.noSource
             case (.tree(let path), .context(let reader, let root, let contents)):
                 let selector = TreeSelector(reader: reader, root: root)
-                for match in try selector.select(path, wildcards: true) { try copying.add(match, of: selector, contents) }
+                for match in selector.kept(try selector.select(path, wildcards: true), excludes: excludes) {
+                    try copying.add(match, of: selector, contents)
+                }
             case (.tree(let path), .root(let rootPath)):
                 let root = try FileDescriptor(Array(rootPath.utf8), flags: O_RDONLY | O_DIRECTORY)
                 let selector = RootSelector(root: root)
-                for match in try selector.select(path, wildcards: true) { try copying.add(match, of: selector, RootResolver(root: root)) }
+                for match in selector.kept(try selector.select(path, wildcards: true), excludes: excludes) {
+                    try copying.add(match, of: selector, RootResolver(root: root))
+                }
             }
         }
         try copying.writePlan()

@@ -19,9 +19,9 @@ final class FakeContexts: ContextAccess {
     func set(_ path: String, _ text: String) { state.withLock { $0.files[path] = text } }
     func hasTree(_ root: Digest) async throws -> Bool { state.withLock(\.hasTree) }
 
-    func contentDigest(root: Digest, path: String, wildcards: Bool) async throws -> Digest {
+    func contentDigest(root: Digest, selection: TreeSelection) async throws -> Digest {
         try state.withLock { state in
-            guard let text = state.files[path] else { throw EngineError.notFound("\(path): not found in the context") }
+            guard let text = state.files[selection.path] else { throw EngineError.notFound("\(selection.path): not found in the context") }
             return Digest.of(text)
         }
     }

@@ -181,9 +181,9 @@ actor FakeAgent {
             var inputs: [Digest] = []
             for input in step.operation.inputs {
                 if input.source == .context {
-                    inputs.append(try await contexts.contentDigest(root: Digest.of("root"), path: input.path, wildcards: input.wildcards))
+                    inputs.append(try await contexts.contentDigest(root: Digest.of("root"), selection: input))
                 } else {
-                    let chain = Chain.id(of: assignment.sources.first { $0.source == input.source }?.layers ?? [])
+                    let chain = input.place(in: assignment.sources.first { $0.source == input.source }?.layers ?? [])
                     let digest = Digest.of("\(chain) \(input.path)")
                     inputs.append(digest)
                     try await report(

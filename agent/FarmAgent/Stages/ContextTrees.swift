@@ -18,8 +18,7 @@ final class ContextTrees: Sendable {
 
     private struct Key: Hashable {
         var root: Digest
-        var path: String
-        var wildcards: Bool
+        var part: TreeSelection
     }
 
     /// What steps read.
@@ -38,16 +37,13 @@ final class ContextTrees: Sendable {
     func digest(of selection: TreeSelection, root: Digest) async throws -> Digest {
         try await bring(selection, root: root)
         return try await BlockingPool.shared.run { [objects, memo] in
-            let selector = TreeSelector(reader: objects, root: root, memo: memo)
-            let matches = try selector.select(selection.path, wildcards: selection.wildcards)
-            guard !matches.isEmpty else { throw FileTreeError.notFound(path: selection.path) }
-            return try selector.digest(of: matches)
+            try TreeSelector(reader: objects, root: root, memo: memo).digest(of: selection)
         }
     }
 
     /// Brings the directories that a selection needs: a request for each level of the tree.
     func bring(_ selection: TreeSelection, root: Digest) async throws {
-        let key = Key(root: root, path: selection.path, wildcards: selection.wildcards)
+        let key = Key(root: root, part: selection)
         if whole.withLock({ $0.contains(key) }) { return }
         while true {
             let missing = try await BlockingPool.shared.run { [self] in try gaps(key) }
@@ -71,7 +67,7 @@ final class ContextTrees: Sendable {
     private func gaps(_ key: Key) throws -> [Digest] {
         let reader = GapReader(objects)
         do {
-            _ = try TreeSelector(reader: reader, root: key.root).closure(of: key.path, wildcards: key.wildcards)
+            _ = try TreeSelector(reader: reader, root: key.root).closure(of: key.part)
         } catch  where !reader.gaps.isEmpty {
             // A directory that is not here looks empty: what was not found in it may be in it.
         }

@@ -4,8 +4,8 @@ import Synchronization
 /// Content digests of parts of stages and images that were computed here.
 final class SelectionCache: Sendable {
     struct Key: Hashable, Sendable {
-        /// The chain of the layers.
-        var chain: Digest
+        /// Of the selection in the layers.
+        var place: Digest
         var path: String
         var wildcards: Bool
     }

@@ -121,17 +121,14 @@ struct StageRun: Sendable {
     private func digest(of input: TreeSelection, in scope: StepScope) async throws -> Digest {
         if input.source == .context { return try await services.contexts.digest(of: input, root: try contextRoot()) }
         let layers = try layers(of: input.source)
-        let key = SelectionCache.Key(chain: Chain.id(of: layers), path: input.path, wildcards: input.wildcards)
+        let key = SelectionCache.Key(place: input.place(in: layers), path: input.path, wildcards: input.wildcards)
         if let known = services.selections[key] { return known }
         let root = try await scope.root(of: input.source, layers: layers)
         let digest = try await BlockingPool.shared.run {
-            let selector = try RootSelector(path: Array(root.utf8))
-            let matches = try selector.select(input.path, wildcards: input.wildcards)
-            guard !matches.isEmpty else { throw FileTreeError.notFound(path: input.path) }
-            return try selector.digest(of: matches)
+            try RootSelector(path: Array(root.utf8)).digest(of: input)
         }
         services.selections[key] = digest
-        post(.selection(chain: key.chain, SelectionDigest(path: input.path, wildcards: input.wildcards, digest: digest)))
+        post(.selection(chain: key.place, SelectionDigest(path: input.path, wildcards: input.wildcards, digest: digest)))
         return digest
     }
 

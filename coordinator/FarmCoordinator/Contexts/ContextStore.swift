@@ -11,8 +11,7 @@ final class ContextStore: ContextAccess {
     /// What several questions about one selection of a build share.
     private struct Selection: Hashable, Sendable {
         var root: Digest
-        var path: String
-        var wildcards: Bool
+        var part: TreeSelection
     }
 
     /// Files and directories of remembered closures: about 100 bytes each.
@@ -47,12 +46,9 @@ final class ContextStore: ContextAccess {
         }
     }
 
-    func contentDigest(root: Digest, path: String, wildcards: Bool) async throws -> Digest {
+    func contentDigest(root: Digest, selection: TreeSelection) async throws -> Digest {
         try await BlockingPool.shared.run { [objects, memo] in
-            let selector = TreeSelector(reader: objects, root: root, memo: memo)
-            let selection = try selector.select(path, wildcards: wildcards)
-            guard !selection.isEmpty else { throw FileTreeError.notFound(path: path) }
-            return try selector.digest(of: selection)
+            try TreeSelector(reader: objects, root: root, memo: memo).digest(of: selection)
         }
     }
 
@@ -67,7 +63,7 @@ final class ContextStore: ContextAccess {
     private func closure(_ root: Digest, _ selections: [TreeSelection]) throws -> TreeClosure {
         var whole = TreeClosure()
         for selection in selections {
-            let one = try closure(Selection(root: root, path: selection.path, wildcards: selection.wildcards))
+            let one = try closure(Selection(root: root, part: selection))
             if selections.count == 1 { return one }
             whole.formUnion(one)
         }
@@ -77,7 +73,7 @@ final class ContextStore: ContextAccess {
     private func closure(_ selection: Selection) throws -> TreeClosure {
         if let known = closures.withLock({ $0.known[selection] }) { return known }
         let selector = TreeSelector(reader: objects, root: selection.root, memo: memo)
-        let closure = try selector.closure(of: selection.path, wildcards: selection.wildcards)
+        let closure = try selector.closure(of: selection.part)
         let size = closure.contents.count + closure.objects.count + 1
         closures.withLock { closures in
             // Full: begin anew. What running builds need comes back with their next question.

@@ -10,8 +10,9 @@ public protocol ContextAccess: Sendable {
 
     /// The content digest of a part of the tree, which enters step keys.
     ///
+    /// - Parameter selection: of source ``TreeSource/context``.
     /// - Throws: an error whose text names the path when nothing is there or a pattern selects nothing.
-    func contentDigest(root: Digest, path: String, wildcards: Bool) async throws -> Digest
+    func contentDigest(root: Digest, selection: TreeSelection) async throws -> Digest
 
     /// The digests of file contents that the selections read and that are not stored, each once.
     /// - Parameter selections: of source ``TreeSource/context``.

@@ -75,7 +75,7 @@ extension Coordinator {
                     throw PlanningError(BuildFailure(message: "\(step.name): the build has no context", lines: step.lines))
                 }
                 do {
-                    run.contextDigests[input] = try await contexts.contentDigest(root: root, path: input.path, wildcards: input.wildcards)
+                    run.contextDigests[input] = try await contexts.contentDigest(root: root, selection: input)
                 } catch is CancellationError {
                     throw CancellationError()
                 } catch {

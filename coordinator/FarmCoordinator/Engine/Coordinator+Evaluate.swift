@@ -79,7 +79,7 @@ extension Coordinator {
                 digests.append(digest)
             } else {
                 guard let layers = run.layers(of: input.source),
-                    let digest = try await store.selection(chain: Chain.id(of: layers), path: input.path, wildcards: input.wildcards)
+                    let digest = try await store.selection(chain: input.place(in: layers), path: input.path, wildcards: input.wildcards)
                 else { return nil }
                 digests.append(digest)
             }
