@@ -49,7 +49,6 @@ measure_volume() {
         rm -rf "$work/rsync/destination"
         mkdir "$work/rsync/destination"
         rsync_use "empty destination"
-        [ "$run" -eq "$volume_empty_runs" ] || "$FARM_PROGRAMS/farm" volumes rm "$volume_project" data >&2
     done
     for ((run = 1; run <= runs; run++)); do
         here=agent-$((run % 2 + 1)) there=agent-$(((run + 1) % 2 + 1))
