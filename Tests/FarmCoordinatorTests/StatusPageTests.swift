@@ -73,8 +73,11 @@ struct StatusPageTests {
         #expect(page.contains("<table>") && !page.contains("&lt;table"))
         #expect(page.contains("<span>agent-2</span>"))
         #expect(page.contains("(2 behind)"))
-        #expect(page.contains("received over the network: volumes 5.0 MiB"), "\(page)")
+        #expect(page.contains("received over the network: volumes 5.2 MB"), "\(page)")
     }
+
+    @Test(arguments: [(-1, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (999_949, "999.9 kB"), (999_999, "1.0 MB"), (Int64.max, "9223.4 PB")])
+    func `Bytes are counted as the command line counts them`(count: Int64, text: String) { #expect(Show.bytes(count) == text) }
 
     @Test func `Titles and addresses are escaped too`() throws {
         let page = try text(PageFrame.response(title: Self.hostile, live: true, events: "/x\"><script>", "<p></p>"))
@@ -102,14 +105,14 @@ struct StatusPageTests {
 
     @Test func `A build's page says what happened`() {
         let text = BuildPage(build: Self.build, now: Self.now).content.text
-        for word in ["attempt 2", "(exit 2)", "5.0 MiB", "cached", "data-final", Digest.of("m").description] {
+        for word in ["attempt 2", "(exit 2)", "5.2 MB", "cached", "data-final", Digest.of("m").description] {
             #expect(text.contains(word))
         }
     }
 
     @Test func `The home page says how the farm is`() {
         let text = Self.home.content.text
-        for word in ["0 / 1", "1.0 GiB", "60,000", "(2 behind)", "16 min ago", "href=\"/builds/b1\""] {
+        for word in ["0 / 1", "1.1 GB", "60,000", "(2 behind)", "16 min ago", "href=\"/builds/b1\""] {
             #expect(text.contains(word), "\(word)")
         }
         let empty = HomePage(agents: [], builds: [], volumes: [], images: [], now: Self.now).content.text

@@ -38,7 +38,7 @@ struct BuildPage: Sendable {
         let kinds = [("layers", bytes.map(\.layers)), ("context", bytes.map(\.context)), ("volumes", bytes.map(\.volumes))]
         let parts = kinds.compactMap { name, counts -> String? in
             let total = Show.total(counts)
-            return total > 0 ? "\(name) \(ByteCount.format(total))" : nil
+            return total > 0 ? "\(name) \(Show.bytes(total))" : nil
         }
         return parts.isEmpty ? "" : " · received over the network: \(parts.joined(separator: ", "))"
     }
@@ -92,5 +92,5 @@ struct BuildPage: Sendable {
         return parts.joined(separator: " · ")
     }
 
-    private func bytes(_ count: Int64) -> String { count == 0 ? "–" : ByteCount.format(count) }
+    private func bytes(_ count: Int64) -> String { count == 0 ? "–" : Show.bytes(count) }
 }

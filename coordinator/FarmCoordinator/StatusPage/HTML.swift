@@ -112,6 +112,21 @@ enum Show {
         return (number < 0 ? "-" : "") + groups.joined(separator: ",")
     }
 
+    /// `312 B`, `1.5 MB`: powers of 1000, as `farm show` and the reasons of placements have them.
+    static func bytes(_ count: Int64) -> String {
+        guard count >= 1000 else { return "\(max(0, count)) B" }
+        var value = Double(count)
+        for unit in ["kB", "MB", "GB", "TB", "PB"] {
+            value /= 1000
+            // What would be rounded to 1000 belongs to the next unit.
+            if value < 999.95 || unit == "PB" {
+                let tenths = Int((value * 10).rounded())
+                return "\(tenths / 10).\(tenths % 10) \(unit)"
+            }
+        }
+        return "\(count) B"
+    }
+
     /// A sum that stops at the largest number: what is summed comes from agents.
     static func total(_ numbers: [Int64]) -> Int64 {
         numbers.reduce(0) { sum, number in

@@ -35,7 +35,7 @@ struct HomePage: Sendable {
             <div><b>\(busy) / \(slots)</b><span>slots busy</span></div>
             <div><b>\(running)</b><span>builds running</span></div>
             <div><b>\(queued)</b><span>builds queued</span></div>
-            <div><b>\(ByteCount.format(Show.total(volumes.map(\.bytes))))</b><span>in \(volumes.count) \(volumes.count == 1 ? "volume" : "volumes")</span></div>
+            <div><b>\(Show.bytes(Show.total(volumes.map(\.bytes))))</b><span>in \(volumes.count) \(volumes.count == 1 ? "volume" : "volumes")</span></div>
             """
     }
 
@@ -84,7 +84,7 @@ struct HomePage: Sendable {
         if images.isEmpty { return "<p class=\"soft\">No base image yet. <code>farm image import NAME FILE</code> brings one.</p>" }
         let rows = images.map { image -> HTML in
             """
-            <tr><td class="name">\(image.name)</td><td class="wide">\(image.platform.description)</td><td class="num">\(ByteCount.format(image.bytes))</td>
+            <tr><td class="name">\(image.name)</td><td class="wide">\(image.platform.description)</td><td class="num">\(Show.bytes(image.bytes))</td>
             <td class="num">\(image.layers)</td><td class="num">\(Show.ago(image.importedAt, now: now))</td></tr>
             """
         }

@@ -13,7 +13,7 @@ struct VolumeTable: Sendable {
             }
             return """
                 <tr><td class="name">\(volume.project)</td><td class="name">\(volume.id)</td><td class="wide">\(volume.platform.description)</td>
-                <td class="num wide">\(volume.generation)</td><td class="num">\(ByteCount.format(volume.bytes))</td>
+                <td class="num wide">\(volume.generation)</td><td class="num">\(Show.bytes(volume.bytes))</td>
                 <td class="num wide">\(Show.count(volume.files))</td><td class="holders">\(holders.isEmpty ? ["<span class=\"lost\">nobody</span>"] : holders)</td></tr>
                 """
         }
