@@ -92,6 +92,15 @@ struct OutboxTests {
         #expect(coordinator.numbers == [1, 2, 3])
     }
 
+    @Test func `short lines of two steps in turn are bounded too`() {
+        let outbox = outbox(Coordinator())
+        let most = Outbox.waitingLimit / Outbox.reportCost
+        for number in 0..<most + 1000 { outbox.post(.log(step: 0, text: "x"), assignment: number % 2 == 0 ? "a" : "b") }
+        // All were taken under a number until the bound, and a note for each assignment then.
+        #expect(outbox.count <= most + 2)
+        #expect(outbox.count > most / 2)
+    }
+
     @Test func `output beyond the bound is dropped and said so, reports are not`() async {
         let coordinator = Coordinator()
         let outbox = outbox(coordinator)

@@ -17,6 +17,8 @@ final class Outbox: Sendable {
     static let batchCount = 500
     /// Output that waits for a coordinator that is away; what is more is dropped and said so.
     static let waitingLimit = 64 << 20
+    /// What a report of output takes beside its text: lines of two steps in turn are a report each.
+    static let reportCost = 256
 
     private struct State {
         var waiting: [AgentReport] = []
@@ -69,22 +71,30 @@ final class Outbox: Sendable {
     private static func admit(_ text: String, _ step: Int, _ assignment: String, _ state: inout State) -> AgentReport.Kind? {
         guard state.logBytes + text.utf8.count <= waitingLimit else {
             guard state.dropped.insert(assignment).inserted else { return nil }
-            return .log(step: step, text: "\n[output is missing here: the coordinator was out of reach for too long]\n")
+            let note = "\n[output is missing here: the coordinator was out of reach for too long]\n"
+            state.logBytes += cost(of: note)
+            return .log(step: step, text: note)
         }
-        state.logBytes += text.utf8.count
         if let last = state.waiting.indices.last, last >= state.underWay, state.waiting[last].assignment == assignment,
             case .log(step, let before) = state.waiting[last].kind, before.utf8.count + text.utf8.count <= logLimit
         {
             state.waiting[last].kind = .log(step: step, text: before + text)
+            state.logBytes += text.utf8.count
             return nil
         }
+        state.logBytes += cost(of: text)
         return .log(step: step, text: text)
     }
+
+    private static func cost(of text: String) -> Int { text.utf8.count + reportCost }
 
     /// The assignments of which reports wait.
     var assignments: Set<String> { state.withLock { Set($0.waiting.map(\.assignment)) } }
 
-    var isEmpty: Bool { state.withLock { $0.waiting.isEmpty } }
+    var isEmpty: Bool { count == 0 }
+
+    /// Reports that wait.
+    var count: Int { state.withLock { $0.waiting.count } }
 
     /// Sends until the task is cancelled.
     func run() async {
@@ -139,7 +149,7 @@ final class Outbox: Sendable {
 
     private func acknowledge(_ count: Int) {
         state.withLock { state in
-            for report in state.waiting.prefix(count) { if case .log(_, let text) = report.kind { state.logBytes -= text.utf8.count } }
+            for report in state.waiting.prefix(count) { if case .log(_, let text) = report.kind { state.logBytes -= Self.cost(of: text) } }
             state.waiting.removeFirst(count)
             state.underWay = 0
             if state.logBytes <= 0 {
