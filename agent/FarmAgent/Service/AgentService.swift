@@ -114,7 +114,8 @@ public final class AgentService: Sendable {
         case .assign(let assignment): await parts.runner.start(assignment)
         case .cancel(let assignment): await parts.runner.cancel(assignment)
         case .export(let order): Task { await Exporter(services: parts.services).export(order) }
-        case .dropVolume(let key): await parts.volumes.drop(key)
+        // It waits for the end of what is done with the volume; other commands, and the session's pings, can't.
+        case .dropVolume(let key): Task { await parts.volumes.drop(key) }
         case .dropLayers(let layers): await drop(layers)
         case .ping: break
         }
