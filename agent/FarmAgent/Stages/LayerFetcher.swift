@@ -7,7 +7,7 @@ import Logging
 import Volumes
 
 /// Brings layers to this agent's disk: from agents that have them, else from the coordinator. Each is verified before it is there.
-actor LayerFetcher {
+struct LayerFetcher: Sendable {
     /// More do not make a link faster, and each takes a thread and a place on the disk's queue.
     private static let concurrency = 4
     /// The cache's cleaning may take a layer between its arrival and its use.
@@ -18,8 +18,8 @@ actor LayerFetcher {
     private let peers: PeerClient
     private let holdings: Holdings
     private let logger: Logger
-    /// One fetch a layer, however many steps wait for it.
-    private var underWay: [Digest: Task<Int64, any Error>] = [:]
+    /// One fetch a layer, however many steps wait for it; its bytes.
+    private let fetches = SharedWork<Digest, Int64>()
 
     init(store: LayerStore, api: APIClient, peers: PeerClient, holdings: Holdings, logger: Logger) {
         self.store = store
@@ -57,32 +57,20 @@ actor LayerFetcher {
     private func bring(_ layers: [LayerDescriptor], purpose: String) async throws -> Int64 {
         let missing = layers.filter { !store.contains($0.diffID) }
         if missing.isEmpty { return 0 }
-        var waits: [Task<Int64, any Error>] = []
-        var wanted: [LayerDescriptor] = []
-        var seen: Set<Digest> = []
-        for layer in missing where seen.insert(layer.diffID).inserted {
-            if let task = underWay[layer.diffID] { waits.append(task) } else { wanted.append(layer) }
-        }
-        if !wanted.isEmpty {
+        let layers = Dictionary(missing.map { ($0.diffID, $0) }) { first, _ in first }
+        let bytes = try await fetches.values(of: missing.map(\.diffID)) { [self, layers] wanted in
             // Located in one request, fetched a few at a time.
             let gate = Slots(Self.concurrency)
-            let located = Task { [api, wanted] in
-                try await api.post(
-                    LayerLocations.self, "/api/v1/agent/layers/locate", LayerQuery(purpose: purpose, layers: wanted.map(\.diffID)))
+            let located = Task {
+                try await api.post(LayerLocations.self, "/api/v1/agent/layers/locate", LayerQuery(purpose: purpose, layers: wanted))
             }
-            for layer in wanted {
-                let task = Task {
-                    defer { underWay[layer.diffID] = nil }
-                    let location = try await located.value.locations.first { $0.layer == layer.diffID }
-                    return try await gate.run { try await self.fetch(layer, from: location) }
-                }
-                underWay[layer.diffID] = task
-                waits.append(task)
+            return { digest in
+                let location = try await located.value.locations.first { $0.layer == digest }
+                guard let layer = layers[digest] else { throw AgentError.layer(digest, reason: "nobody asked for it") }
+                return try await gate.run { try await fetch(layer, from: location) }
             }
         }
-        var bytes: Int64 = 0
-        for task in waits { bytes += try await task.value }
-        return bytes
+        return bytes.reduce(0, +)
     }
 
     private func fetch(_ layer: LayerDescriptor, from location: LayerLocations.Location?) async throws -> Int64 {
@@ -94,6 +82,7 @@ actor LayerFetcher {
                 arrived(layer, from: holder.agent, bytes)
                 return bytes
             } catch {
+                try Task.checkCancellation()
                 reasons.append("\(holder.agent): \(error)")
             }
         }
@@ -104,6 +93,7 @@ actor LayerFetcher {
                 arrived(layer, from: "coordinator", bytes)
                 return bytes
             } catch {
+                try Task.checkCancellation()
                 reasons.append("coordinator: \(error)")
             }
         }
