@@ -17,7 +17,8 @@ struct Submit: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Only agents with that label (repeatable): name=agent-2.", valueName: "LABEL=VALUE")) var require: [String] =
         []
     @Flag(help: "Print the build's id and leave; the build goes on.") var detach = false
-    @Flag(name: .customLong("no-cache-mounts"), help: "Give steps empty volumes of their own, thrown away afterwards.") var noCacheMounts = false
+    @Flag(name: .customLong("no-cache-mounts"), help: "Give steps empty volumes of their own, thrown away afterwards.") var noCacheMounts =
+        false
     @Option(
         name: .customLong("build-arg"), help: ArgumentHelp("Set an ARG; NAME alone takes it from the environment.", valueName: "NAME=VALUE")
     )
