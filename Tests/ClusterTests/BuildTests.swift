@@ -62,6 +62,28 @@ struct BuildTests {
         #expect(last.steps.map(\.cached) == [true, false])
     }
 
+    @Test func `a changed file that COPY leaves out runs nothing again`() async throws {
+        defer { context.remove() }
+        try context.write("1", to: "source/file")
+        try context.write("2", to: "source/notes.log")
+        try context.write(
+            """
+            FROM busybox AS one
+            COPY --exclude=*.log source /source
+            RUN ls /source > /result && test ! -e /source/notes.log
+            FROM scratch
+            COPY --from=one --exclude=*.txt /source /
+            """, to: "Dockerfile")
+        let first = try await cluster.build(context, project: "excluding")
+        #expect(first.status == .succeeded)
+        try context.write("changed", to: "source/notes.log")
+        let second = try await cluster.build(context, project: "excluding")
+        #expect(steps(second).allSatisfy { $0.cached })
+        #expect(second.stages.allSatisfy { $0.agent == nil }, "the digest of what the stage gives was remembered")
+        try context.write("3", to: "source/other")
+        #expect(steps(try await cluster.build(context, project: "excluding")).allSatisfy { !$0.cached })
+    }
+
     @Test func `--no-cache runs everything anew and keeps the volumes`() async throws {
         defer { context.remove() }
         try context.write(
