@@ -63,7 +63,8 @@ final class HTTP2Session {
         ]
         if !server { settings.append(setting(NGHTTP2_SETTINGS_ENABLE_PUSH, 0)) }
         nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
-        nghttp2_session_set_local_window_size(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, TransportLimits.connectionWindow)
+        let window = server ? TransportLimits.connectionWindow : TransportLimits.clientConnectionWindow
+        nghttp2_session_set_local_window_size(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, window)
     }
 
     deinit { nghttp2_session_del(session) }

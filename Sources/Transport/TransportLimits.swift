@@ -2,8 +2,11 @@
 enum TransportLimits {
     /// What a peer may send on one stream before its reader has read it. Decides the speed over distance: 4 MiB give 50 MB/s at 40 ms.
     static let streamWindow: Int32 = 4 << 20
-    /// The same over all streams of a connection; it is also what one connection can make us hold for slow readers.
+    /// The same over all streams of a connection that a server accepted; it is also what one peer can make us hold for slow readers.
     static let connectionWindow: Int32 = 16 << 20
+    /// The same for a client, which chose its server: sixteen answers that are read slowly (layers that go to a disk) must not hold up
+    /// the commands that come on the same connection.
+    static let clientConnectionWindow: Int32 = 64 << 20
     /// Requests under way on a connection; the peer's library queues what is beyond.
     static let concurrentStreams: UInt32 = 512
     /// Names, values and 32 bytes a field (RFC 9113, 6.5.2). Tokens and image names are long, nothing of ours is near this.

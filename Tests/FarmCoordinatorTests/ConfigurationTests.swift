@@ -19,6 +19,12 @@ struct ConfigurationTests {
         #expect(all.logLevel == .trace)
     }
 
+    @Test func `Leases, attempts and retention can be set, and a short lease has quick heartbeats`() throws {
+        let engine = try read("lease: 5\nattempts: 7\nbuild-retention: 2\nupload-timeout: 9\n").engine
+        #expect(engine.lease == 5 && engine.heartbeat == 1)
+        #expect(engine.maximumAttempts == 7 && engine.buildRetention == 2 * 86_400 && engine.contentsTimeout == 9)
+    }
+
     @Test func `Files lie in the data directory unless they are named`() throws {
         let configuration = try read("data: /srv/farm\nkey: /etc/farm/key.pem\n")
         #expect(configuration.authority == "/srv/farm/authority/authority.pem")
@@ -32,7 +38,7 @@ struct ConfigurationTests {
 
     @Test(arguments: [
         "listen: nowhere", "listen: ':80'", "listen: 'a:99999'", "log-format: xml", "log-level: loud", "image-limit: -1", "image-limit: 1X",
-        "data: ''",
+        "data: ''", "lease: 1", "lease: soon", "attempts: 0", "attempts: 1.5", "build-retention: 0", "upload-timeout: -1",
     ])
     func `A value that makes no sense is an error`(_ text: String) {
         #expect(throws: ConfigurationError.self) { try read(text) }

@@ -19,13 +19,19 @@ struct Settings: ParsableArguments {
     @Option(help: ArgumentHelp(Settings.help("image-limit"), valueName: "bytes")) var imageLimit: String?
     @Option(help: ArgumentHelp(Settings.help("context-limit"), valueName: "bytes")) var contextLimit: String?
     @Option(help: ArgumentHelp(Settings.help("reserved-space"), valueName: "bytes")) var reservedSpace: String?
+    @Option(help: ArgumentHelp(Settings.help("lease"), valueName: "seconds")) var lease: String?
+    @Option(help: ArgumentHelp(Settings.help("upload-timeout"), valueName: "seconds")) var uploadTimeout: String?
+    @Option(help: ArgumentHelp(Settings.help("attempts"), valueName: "n")) var attempts: String?
+    @Option(help: ArgumentHelp(Settings.help("build-retention"), valueName: "days")) var buildRetention: String?
 
     /// The configuration that all sources give together.
     func read() throws -> CoordinatorConfiguration {
         let flags: [String: String?] = [
             "data": data, "listen": listen, "authority": authority, "authority-key": authorityKey, "certificate": certificate, "key": key,
             "grant-key": grantKey, "tokens": tokens, "log-format": logFormat, "log-level": logLevel, "image-limit": imageLimit,
-            "context-limit": contextLimit, "reserved-space": reservedSpace,
+            "context-limit": contextLimit, "reserved-space": reservedSpace, "lease": lease, "upload-timeout": uploadTimeout,
+            "attempts": attempts,
+            "build-retention": buildRetention,
         ]
         return try CoordinatorConfiguration.load(path: config, flags: flags.compactMapValues(\.self))
     }

@@ -27,6 +27,8 @@ public struct CoordinatorConfiguration: Configurable, Equatable {
 
     /// Bytes of file contents of contexts that are kept for later builds.
     public var contextLimit = CoordinatorConfiguration.defaultContextLimit
+    /// Leases, attempts and how long builds are kept.
+    public var engine = EngineSettings()
 
     /// Where the package puts the data.
     public static let defaultData = "/var/lib/farm/coordinator"
@@ -52,6 +54,8 @@ public struct CoordinatorConfiguration: Configurable, Equatable {
         if !given.contains("key") { key = layout.key }
         if !given.contains("grant-key") { grantKey = layout.grantKey }
         if !given.contains("tokens") { tokens = layout.tokens }
+        // Five heartbeats a lease, also where the lease was made short.
+        engine.heartbeat = min(engine.heartbeat, engine.lease / 5)
     }
 }
 
@@ -71,5 +75,23 @@ extension CoordinatorConfiguration {
         .bytes("image-limit", "largest archive that `farm image import` may send", \.imageLimit),
         .bytes("context-limit", "file contents of contexts that are kept for later builds", \.contextLimit),
         .bytes("reserved-space", "bytes of the data disk that uploads leave free", \.reservedSpace),
+        seconds("lease", "seconds without a word after which an agent is lost and its stages go elsewhere", 3...3600, \.engine.lease),
+        seconds(
+            "upload-timeout", "seconds that a build waits for a client that went away before its upload", 1...86_400,
+            \.engine.contentsTimeout),
+        Setting("attempts", "times a stage is given to an agent before the build fails", expected: "1 to 100", \.engine.maximumAttempts) {
+            Int($0).flatMap { (1...100).contains($0) ? $0 : nil }
+        },
+        Setting("build-retention", "days for which ended builds and their logs are kept", expected: "1 to 3650", \.engine.buildRetention) {
+            Double($0).flatMap { (1...3650).contains($0) ? $0 * 86_400 : nil }
+        },
     ]
+
+    private static func seconds(
+        _ name: String, _ help: String, _ range: ClosedRange<Double>, _ field: WritableKeyPath<CoordinatorConfiguration, Double> & Sendable
+    ) -> Setting<CoordinatorConfiguration> {
+        Setting(name, help, expected: "\(Int(range.lowerBound)) to \(Int(range.upperBound)) seconds", field) {
+            Double($0).flatMap { range.contains($0) ? $0 : nil }
+        }
+    }
 }

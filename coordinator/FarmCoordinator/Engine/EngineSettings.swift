@@ -1,5 +1,5 @@
 /// The times and limits of the engine. Seconds.
-public struct EngineSettings: Sendable {
+public struct EngineSettings: Sendable, Equatable {
     /// How often an agent says that it lives.
     public var heartbeat: Double = 2
     /// Without a word for so long, an agent is lost and its stages go elsewhere: five heartbeats, so that one lost packet moves nothing.

@@ -36,9 +36,7 @@ public final class CoordinatorService: Sendable {
     /// Opens everything and begins to answer. ``run()`` must follow.
     ///
     /// Throws what is wrong with a file, the data directory or the address.
-    public static func start(
-        _ configuration: CoordinatorConfiguration, engineSettings: EngineSettings = EngineSettings(), log: Logger
-    ) async throws -> CoordinatorService {
+    public static func start(_ configuration: CoordinatorConfiguration, log: Logger) async throws -> CoordinatorService {
         let layout = DataLayout(data: configuration.data)
         for (path, what) in [
             (configuration.authority, "authority"), (configuration.certificate, "certificate"), (configuration.key, "key"),
@@ -57,7 +55,7 @@ public final class CoordinatorService: Sendable {
         let images = try await ImageLibrary(layout: layout, store: store, disk: disk, limit: configuration.imageLimit, log: log)
         let grants = try await BlockingPool.shared.run { try GrantKey(file: configuration.grantKey) }
         let engine = try await Coordinator(
-            store: store, contexts: contexts, images: images, grants: grants, settings: engineSettings, logger: log)
+            store: store, contexts: contexts, images: images, grants: grants, settings: configuration.engine, logger: log)
         var routes = BuildRoutes(engine: engine, contexts: contexts).all
         routes += FarmRoutes(engine: engine, contexts: contexts, images: images).all
         routes += AgentRoutes(engine: engine, contexts: contexts, images: images).all
