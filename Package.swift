@@ -109,18 +109,6 @@ let tests: [Target] = [
     .testTarget(name: "ClusterTests", dependencies: ["Client", "FarmAPI", "BlockingIO", "BuildPlan"]),
 ]
 
-// FARM_ONLY="OCITests,Transport": only these targets and what they need. For a quick round while one of them is being written.
-func selected(_ targets: [Target]) -> [Target] {
-    guard let only = Context.environment["FARM_ONLY"] else { return targets }
-    var wanted = only.split(separator: ",").map(String.init)
-    var found: Set<String> = []
-    while let name = wanted.popLast() {
-        guard found.insert(name).inserted, let target = targets.first(where: { $0.name == name }) else { continue }
-        for case .byNameItem(let dependency, _) in target.dependencies { wanted.append(dependency) }
-    }
-    return targets.filter { found.contains($0.name) }
-}
-
 // The tests' script builds with FARM_WARNINGS_AS_ERRORS; someone who is in the middle of something does not.
 let settings: [SwiftSetting] = Context.environment["FARM_WARNINGS_AS_ERRORS"] == nil ? [] : [.treatAllWarnings(as: .error)]
 for target in pure + libraries + agent + coordinator + programs + tests { target.swiftSettings = settings }
@@ -135,6 +123,6 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
-    targets: selected(systemLibraries + pure + libraries + agent + coordinator + programs + tests),
+    targets: systemLibraries + pure + libraries + agent + coordinator + programs + tests,
     swiftLanguageModes: [.v6]
 )
