@@ -27,13 +27,23 @@ public enum Interrupts {
         errno = saved
     }
 
-    /// Runs `body`; the first SIGINT or SIGTERM cancels it, a second one ends the process at once with 130.
-    public static func cancelling<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) async throws -> T {
+    /// How long a command may take to end in order. It may be waiting for something that only the kernel can end, such as a named
+    /// pipe without a writer; the agents end a cancelled build without us.
+    public static let patience: Duration = .seconds(10)
+
+    /// Runs `body`; the first SIGINT or SIGTERM cancels it; a second one ends the process at once with 130, and so does
+    /// the end of `patience`; nil waits on.
+    public static func cancelling<T: Sendable>(patience: Duration? = patience, _ body: @escaping @Sendable () async throws -> T) async throws -> T {
         let task = Task { try await body() }
         let watcher = Task.detached(priority: .high) {
             for await count in received() {
                 if count > 1 { _exit(130) }
                 task.cancel()
+                guard let patience else { continue }
+                Task.detached {
+                    try await Task.sleep(for: patience)
+                    _exit(130)
+                }
             }
         }
         defer { watcher.cancel() }

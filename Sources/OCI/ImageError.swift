@@ -14,7 +14,7 @@ public enum ImageError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notAnImage(let path, let reason):
-            "'\(path)' is no image: \(reason); give an OCI archive or layout, a Docker archive, or a root file system as tar"
+            "\(path.isEmpty ? "this" : "'\(path)'") is no image: \(reason); give an OCI archive or layout, a Docker archive, or a root file system as tar"
         case .damaged(let reason): "the image is damaged: \(reason); fetch or export it again"
         case .unsupported(let reason): "the image is not supported: \(reason)"
         case .platformMissing(let wanted, let available):

@@ -18,7 +18,8 @@ struct Dev: AsyncParsableCommand {
         }
         let cluster = try DevCluster(.init(agents: agents, data: data, listen: address))
         do {
-            try await Interrupts.cancelling { try await cluster.run() }
+            // Its daemons must not be left behind: each of them has a time limit of its own.
+            try await Interrupts.cancelling(patience: nil) { try await cluster.run() }
         } catch is CancellationError {
             // Ending by a signal is how it is meant to end.
         }

@@ -40,6 +40,8 @@ public struct ImageImportCommand: Sendable {
             } catch {
                 pipe.abandon()
                 try? await reading
+                // The coordinator knows no name of what it refuses.
+                if let error = error as? RequestFailed { throw ClientError.failed("\(file): \(error.message)") }
                 throw error
             }
         }

@@ -29,7 +29,8 @@ struct FailureReport {
     }
 
     private func excerpt(_ lines: ClosedRange<Int>) -> String {
-        var all = source.text.split(separator: "\n", omittingEmptySubsequences: false)
+        // Scalars and not characters: "\r\n" is one character.
+        var all = source.text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         if all.last?.isEmpty == true { all.removeLast() }
         guard lines.lowerBound >= 1, lines.lowerBound <= all.count else { return "" }
         let shown = max(1, lines.lowerBound - Self.context)...min(all.count, lines.upperBound + Self.context)

@@ -1,7 +1,6 @@
 import BlockingIO
 import BuildPlan
 import FileTree
-import FoundationEssentials
 import Glibc
 
 /// The Dockerfile and the context of a submission, found and read.
@@ -57,38 +56,55 @@ struct BuildSource: Sendable {
     }
 
     private static func read(_ file: String) throws(ClientError) -> String {
-        let data: Data?
-        if file == "-" {
-            var bytes: [UInt8] = []
-            var buffer = [UInt8](repeating: 0, count: 64 << 10)
-            while true {
-                let count = Glibc.read(STDIN_FILENO, &buffer, buffer.count)
-                if count <= 0 || bytes.count > dockerfileLimit { break }
-                bytes += buffer[..<count]
-            }
-            data = Data(bytes)
-        } else {
-            data = FileManager.default.contents(atPath: file)
+        guard let bytes = try file == "-" ? readAll(STDIN_FILENO, "standard input") : contents(of: file) else {
+            throw .usage("\(file) does not exist")
         }
-        guard let data else { throw .usage("\(file) can't be read: \(String(cString: strerror(errno)))") }
-        guard data.count <= dockerfileLimit else {
-            throw .usage("\(file) has \(data.count) bytes; a Dockerfile has at most \(dockerfileLimit)")
-        }
-        guard let text = String(validating: data, as: UTF8.self) else { throw .usage("\(file) is not UTF-8 text") }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw .usage("\(file) is not UTF-8 text") }
         return text
     }
 
     /// `<Dockerfile>.dockerignore` wins over `.dockerignore`.
     private static func ignorePatterns(file: String, context: String) throws(ClientError) -> IgnorePatterns {
         for path in [file == "-" ? nil : file + ".dockerignore", "\(context)/.dockerignore"].compactMap(\.self) {
-            guard let data = FileManager.default.contents(atPath: path) else { continue }
+            guard let bytes = try contents(of: path) else { continue }
             do {
-                return try IgnorePatterns(file: String(decoding: data, as: UTF8.self))
+                return try IgnorePatterns(file: String(decoding: bytes, as: UTF8.self))
             } catch {
                 throw .usage("\(path): \(error)")
             }
         }
         return IgnorePatterns()
+    }
+
+    /// nil where there is no such file. A named pipe is not waited for.
+    private static func contents(of file: String) throws(ClientError) -> [UInt8]? {
+        let descriptor = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        if descriptor < 0, errno == ENOENT { return nil }
+        guard descriptor >= 0 else { throw .usage("\(file) can't be read: \(String(cString: strerror(errno)))") }
+        defer { close(descriptor) }
+        var status = stat()
+        let isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        // What a shell gives for `<(…)` is a pipe, which has its writer already.
+        guard isFile || file.hasPrefix("/dev/fd/") || file.hasPrefix("/proc/self/fd/") else {
+            throw .usage("\(file) can't be read: it is \(status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "no regular file")")
+        }
+        _ = fcntl(descriptor, F_SETFL, 0)
+        return try readAll(descriptor, file)
+    }
+
+    private static func readAll(_ descriptor: Int32, _ name: String) throws(ClientError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw .usage("\(name) can't be read: \(String(cString: strerror(errno)))") }
+            if count == 0 { return bytes }
+            bytes += buffer[..<count]
+            guard bytes.count <= dockerfileLimit else {
+                throw .usage("\(name) has more than \(dockerfileLimit) bytes: too many for a Dockerfile or a .dockerignore")
+            }
+        }
     }
 
     private static func name(_ file: String, context: String) -> String {

@@ -97,7 +97,7 @@ extension RouteError {
         case let error as FileTreeError: self.init(error)
         // The path in it is that of the upload's copy here, which says nothing to the user.
         case ImageError.notAnImage(_, let reason):
-            self = .badRequest(ImageError.notAnImage(path: "the archive", reason: reason).description)
+            self = .badRequest(ImageError.notAnImage(path: "", reason: reason).description)
         case let error as ImageError: self = .badRequest(error.description)
         case LayerError.system(_, _, let code), SetupError.failed(_, _, let code): self.init(errno: code)
         case let error as LayerError: self = .badRequest(error.description)
