@@ -65,7 +65,8 @@ public enum ClientError: Error, Sendable, CustomStringConvertible, Equatable {
         case TransportError.connectFailed, TransportError.connectionLost, TransportError.streamReset, TransportError.deadlineExceeded,
             TransportError.closed:
             true
-        case let error as RequestFailed: error.status >= 500
+        // A full disk stays full for longer than anybody wants to wait without a word.
+        case let error as RequestFailed: error.status >= 500 && error.status != 507
         default: false
         }
     }

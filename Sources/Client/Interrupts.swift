@@ -33,7 +33,9 @@ public enum Interrupts {
 
     /// Runs `body`; the first SIGINT or SIGTERM cancels it; a second one ends the process at once with 130, and so does
     /// the end of `patience`; nil waits on.
-    public static func cancelling<T: Sendable>(patience: Duration? = patience, _ body: @escaping @Sendable () async throws -> T) async throws -> T {
+    public static func cancelling<T: Sendable>(patience: Duration? = patience, _ body: @escaping @Sendable () async throws -> T)
+        async throws -> T
+    {
         let task = Task { try await body() }
         let watcher = Task.detached(priority: .high) {
             for await count in received() {

@@ -184,7 +184,7 @@ public final class HTTPClient: Sendable {
         case let error as NIOConnectionError:
             if let first = error.connectionErrors.first { return reason(first.error) }
             return "the name is not known"
-        case let error as IOError: return error.description
+        case let error as IOError: return String(cString: strerror(error.errnoCode))
         case ChannelError.connectTimeout(let time): return "no answer within \(time)"
         default: return "\(error)"
         }

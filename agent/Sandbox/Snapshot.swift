@@ -114,6 +114,7 @@ public struct Snapshot: Sendable {
         let layer = scratch + "/layer"
         try Files.makeDirectory(layer)
         try Files.write(Array("x".utf8), to: layer + "/file")
+        try Files.makeDirectory(layer + "/directory")
         let room = Room(upper: scratch + "/upper", work: scratch + "/work")
         for directory in [room.upper, room.work] { try Files.makeDirectory(directory) }
         let snapshot = try mount(layers: [layer], scratch: scratch, room: room)
@@ -122,6 +123,9 @@ public struct Snapshot: Sendable {
         guard let upper = snapshot.upper, clinux_is_whiteout(upper + "/file") == 1 else {
             throw .overlay(target: snapshot.path, error: EINVAL, detail: "a removed file left no whiteout")
         }
+        // A directory in the place of another needs trusted extended attributes, which ramfs has not.
+        try checkErrno(rmdir(snapshot.path + "/directory"), "remove", snapshot.path + "/directory")
+        try checkErrno(mkdir(snapshot.path + "/directory", 0o755), "replace", snapshot.path + "/directory")
     }
 }
 

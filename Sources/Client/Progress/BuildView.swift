@@ -153,7 +153,8 @@ public struct BuildView: Sendable {
 
     private mutating func output(_ text: String, of vertex: Int) -> [Change] {
         // Scalars and not characters: "\r\n" is one character.
-        var lines = (vertices[vertex].partial + text).unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        var lines = (vertices[vertex].partial + text).unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map(
+            String.init)
         vertices[vertex].partial = lines.removeLast()
         // A program that never ends its line must not fill our memory.
         if vertices[vertex].partial.utf8.count > Self.longestLine {

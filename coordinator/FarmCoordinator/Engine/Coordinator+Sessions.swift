@@ -44,6 +44,21 @@ extension Coordinator {
         return stream
     }
 
+    /// Throws where another process of the agent's name is here and alive: two would take the name from each other without end, and with
+    /// it their stages. One that was killed has lost its connection at once, or is silent for a few heartbeats.
+    public func refuseRival(of agent: String, epoch: String) throws {
+        guard let entry = agentEntries[agent], entry.session != nil, entry.stored.epoch != epoch else { return }
+        guard clock.monotonic() - entry.lastHeard <= Self.rivalSilence * settings.heartbeat else { return }
+        logger.warning(
+            "a second process says that it is this agent, and is refused",
+            metadata: ["agent": "\(agent)", "address": "\(entry.stored.address)"])
+        throw EngineError.conflict(
+            "another process is agent '\(agent)' already, at \(entry.stored.address); end it, or enroll this one by a name of its own")
+    }
+
+    /// In heartbeats: an agent that is alive is never silent for so long.
+    private static let rivalSilence = 3.0
+
     func closeSession(of agent: String, number: Int) {
         guard agentEntries[agent]?.session?.number == number else { return }
         agentEntries[agent]?.session = nil

@@ -56,6 +56,7 @@ struct AgentRoutes: Sendable {
 
     private func session(_ request: RoutedRequest) async throws -> ServerResponse {
         let hello = try await request.json(AgentHello.self, limit: Limits.hello)
+        try await engine.refuseRival(of: request.caller.name, epoch: hello.epoch)
         let commands = try await engine.openSession(of: request.caller.name, hello)
         return JSONLineStream.response { writer in
             // One writer for both: a body takes one write at a time. Commands are few, and an agent that reads none is lost soon.
