@@ -42,8 +42,9 @@ struct BadInputTests {
             """#)
         #expect(result.status == 0, "\(result.testDescription)")
         for copied in ["absolute", "relative", "loop", "../../../etc/shadow"] {
+            let says = copied == "loop" ? "too many symbolic links" : "does not exist"
             let refused = try await submit("FROM busybox\nCOPY \(copied) /x\n")
-            #expect(refused.status == 1 && refused.error.contains("does not exist"), "\(refused.testDescription)")
+            #expect(refused.status == 1 && refused.error.contains(says), "\(refused.testDescription)")
         }
         let mounted = try await submit("FROM busybox\nRUN --mount=type=bind,source=absolute,target=/m cat /m\n")
         #expect(mounted.status == 1 && mounted.error.contains("'absolute' does not exist"), "\(mounted.testDescription)")
@@ -81,10 +82,11 @@ struct BadInputTests {
 
     @Test func `output without an end is cut off with a notice`() async throws {
         defer { context.remove() }
-        let result = try await submit("FROM busybox\nRUN head -c 100000000 /dev/zero | tr '\\0' x\nRUN echo still here\n", "-q")
-        #expect(result.status == 0, "\(result.testDescription)")
-        let logs = try await cluster.farm("logs", try #require(try await cluster.newestBuild()))
-        #expect(logs.output.utf8.count < 80_000_000)
+        let submitted = try await submit(
+            "FROM busybox\nRUN head -c 70000000 /dev/zero | tr '\\0' x\nRUN echo still here\n", "--detach")
+        try await eventually("the build has ended", within: .seconds(60)) { try await cluster.show(submitted.line).status == .succeeded }
+        let logs = try await cluster.farm("logs", submitted.line)
+        #expect(logs.output.utf8.count < 69_000_000)
         #expect(logs.output.contains("left out"))
     }
 
