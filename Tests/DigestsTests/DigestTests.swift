@@ -21,7 +21,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "sha256:", "sha256:00", "md5:" + String(repeating: "0", count: 64), "sha256:" + String(repeating: "G", count: 64)])
+    @Test(arguments: [
+        "", "sha256:", "sha256:00", "md5:" + String(repeating: "0", count: 64), "sha256:" + String(repeating: "G", count: 64),
+    ])
     func `what is no digest is refused`(text: String) {
         #expect(Digest(text) == nil)
     }

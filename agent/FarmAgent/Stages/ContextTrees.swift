@@ -15,6 +15,8 @@ final class ContextTrees: Sendable {
     private static let batch = 2_000
     /// Selections that are known to be whole; a few hundred bytes each.
     private static let knownLimit = 10_000
+    /// A selection is brought so often when others' trims take its objects away: more than once is a cache far too small.
+    private static let attempts = 3
 
     private struct Key: Hashable {
         var root: Digest
@@ -35,11 +37,25 @@ final class ContextTrees: Sendable {
 
     /// The content digest of a part of a context, as the coordinator computes it too.
     func digest(of selection: TreeSelection, root: Digest) async throws -> Digest {
+        for _ in 1..<Self.attempts {
+            do {
+                return try await digestOnce(of: selection, root: root)
+            } catch FileTreeError.missingObject {
+                // Another step's trim took it away in between.
+                forget()
+            }
+        }
+        return try await digestOnce(of: selection, root: root)
+    }
+
+    private func digestOnce(of selection: TreeSelection, root: Digest) async throws -> Digest {
         try await bring(selection, root: root)
         return try await BlockingPool.shared.run { [objects, memo] in
             try TreeSelector(reader: objects, root: root, memo: memo).digest(of: selection)
         }
     }
+
+    private func forget() { whole.withLock { $0 = [] } }
 
     /// Brings the directories that a selection needs: a request for each level of the tree.
     func bring(_ selection: TreeSelection, root: Digest) async throws {
@@ -61,7 +77,7 @@ final class ContextTrees: Sendable {
 
     private func trim() async {
         let freed = try? await BlockingPool.shared.run { [objects] in objects.trim(to: Self.limit, keeping: []) }
-        if freed ?? 0 > 0 { whole.withLock { $0 = [] } }
+        if freed ?? 0 > 0 { forget() }
     }
 
     private func gaps(_ key: Key) throws -> [Digest] {
