@@ -3,11 +3,12 @@
 
 rsync_process=
 rsync_port=
+rsync_destination=
 
 start_rsync() {
     local attempt
     say "starting rsync behind stunnel"
-    mkdir -p "$work/rsync/source" "$work/rsync/destination"
+    mkdir -p "$work/rsync/source"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost -keyout "$work/rsync/key.pem" -out "$work/rsync/certificate.pem" 2>/dev/null
     printf 'use chroot = no\nuid = root\ngid = root\n[data]\npath = %s\nread only = yes\n' "$work/rsync/source" >"$work/rsync/daemon.conf"
@@ -48,7 +49,7 @@ stop_rsync() {
 # Pulls the source into the destination.
 rsync_pull() {
     RSYNC_SSL_TYPE=openssl RSYNC_SSL_CA_CERT=$work/rsync/certificate.pem LC_ALL=C rsync-ssl -aHAX --delete --stats --no-human-readable \
-        "rsync://localhost:$rsync_port/data/" "$work/rsync/destination/"
+        "rsync://localhost:$rsync_port/data/" "$rsync_destination/"
 }
 
 # Bytes that the last pull moved in both directions, within TLS, in MB.

@@ -46,8 +46,9 @@ measure_volume() {
         timed volume_build fill agent-1
         volume_published agent-1
         volume_use "empty destination" agent-2 folder-599
-        rm -rf "$work/rsync/destination"
-        mkdir "$work/rsync/destination"
+        # Another one rather than an emptied one: removing so many files may take longer than making them.
+        rsync_destination=$work/rsync/destination-$run
+        mkdir "$rsync_destination"
         rsync_use "empty destination"
     done
     for ((run = 1; run <= runs; run++)); do
