@@ -11,7 +11,7 @@ set -eu
 usage() { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 fail() { echo "base-image.sh: $*" >&2; exit 1; }
 
-output= suite=bookworm include=ca-certificates
+output="" suite=bookworm include=ca-certificates
 while [ $# -gt 0 ]; do
     case $1 in
     --suite) [ $# -ge 2 ] || usage; suite=$2; shift 2 ;;

@@ -33,8 +33,9 @@ run "quick tests" --skip ClusterTests
 [ -n "$quick" ] || run "clusters" --no-parallel --filter ClusterTests
 
 # A run that crashed has no line for it, and counts as one.
-passed=$(grep -cE '^(✔|􁁛) Test [^r]|^✔ Test "' "$log" || true)
-broken=$(grep -cE '^(✘|􀢄) Test .* failed after' "$log" || true)
+count() { grep -E "^$1" "$log" | grep -cv ' Test run with ' || true; }
+passed=$(count '(✔|􁁛) Test ')
+broken=$(count '(✘|􀢄) Test .* failed after')
 [ -z "$failed" ] || [ "$broken" -gt 0 ] || broken=1
 [ "$passed" -gt 0 ] || broken=1
 echo "$passed passed, $broken failed"
