@@ -66,7 +66,11 @@ public enum Rsync {
     }
 
     /// Drives a job to its end and frees it.
+    /// Once: librsync writes what it thinks of a hostile delta to standard error; here it is thrown, and logged by who asked for it.
+    private static let silence: Void = rs_trace_set_level(RS_LOG_EMERG)
+
     private static func run(_ job: OpaquePointer?, _ operation: String, from source: any ByteSource, to sink: (any ByteSink)?) throws {
+        _ = silence
         guard let job else { throw TreeSyncError.librsync(operation: operation, code: Int32(RS_MEM_ERROR.rawValue)) }
         defer { rs_job_free(job) }
         let input = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize, alignment: 16)
