@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what Farm needs from Debian or Ubuntu: 'build' to compile it, 'run' for an agent, 'test' for everything that the tests use.
+# Installs what Farm needs from Debian: 'build' to compile it, 'run' for an agent, 'test' for everything that the tests use.
 set -eu
 
 build="libnghttp2-dev libssl-dev libsqlite3-dev librsync-dev libarchive-dev libzstd-dev pkg-config"
