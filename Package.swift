@@ -23,7 +23,7 @@ let pure: [Target] = [
     .target(name: "Digests", dependencies: ["COpenSSL"]),
     .target(name: "BuildPlan", dependencies: ["Digests"]),
     .target(name: "DockerfileFrontend", dependencies: ["BuildPlan"]),
-    .target(name: "Scheduling", dependencies: ["BuildPlan"]),
+    .target(name: "Scheduling", dependencies: ["BuildPlan", "Digests"]),
 ]
 
 let libraries: [Target] = [
@@ -37,7 +37,7 @@ let libraries: [Target] = [
     .target(name: "Daemon", dependencies: ["FarmAPI", "BuildPlan", yams, logging]),
     .target(
         name: "Client",
-        dependencies: ["FarmAPI", "FileTree", "BlockingIO", "BuildPlan", "OCI", "Transport", "Certificates", logging, yams]),
+        dependencies: ["FarmAPI", "FileTree", "BlockingIO", "BuildPlan", "Digests", "OCI", "Transport", "Certificates", logging, yams]),
 ]
 
 let agent: [Target] = [
@@ -61,7 +61,7 @@ let agent: [Target] = [
             "Certificates", "CLinux", "Daemon", logging,
         ], path: "agent/FarmAgent"),
     .executableTarget(
-        name: "farm-agent", dependencies: ["FarmAgent", "FarmAPI", "Daemon", arguments, logging], path: "agent/farm-agent"),
+        name: "farm-agent", dependencies: ["FarmAgent", "FarmAPI", "Daemon", "Sandbox", arguments, logging], path: "agent/farm-agent"),
 ]
 
 let coordinator: [Target] = [
@@ -78,34 +78,40 @@ let coordinator: [Target] = [
 ]
 
 let programs: [Target] = [
-    .executableTarget(name: "farm", dependencies: ["Client", "FarmAPI", arguments, logging])
+    .executableTarget(name: "farm", dependencies: ["Client", "FarmAPI", "BuildPlan", arguments, logging])
 ]
 
 let tests: [Target] = [
     .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
     .testTarget(name: "BlockingIOTests", dependencies: ["BlockingIO"]),
-    .testTarget(name: "BuildPlanTests", dependencies: ["BuildPlan"]),
-    .testTarget(name: "DockerfileFrontendTests", dependencies: ["DockerfileFrontend"]),
-    .testTarget(name: "SchedulingTests", dependencies: ["Scheduling"]),
-    .testTarget(name: "FileTreeTests", dependencies: ["FileTree"]),
-    .testTarget(name: "TreeSyncTests", dependencies: ["TreeSync", "CLinux"]),
-    .testTarget(name: "OCITests", dependencies: ["OCI", "BlockingIO", "CLinux"]),
-    .testTarget(name: "TransportTests", dependencies: ["Transport", "Certificates", nioPosix]),
+    .testTarget(name: "BuildPlanTests", dependencies: ["Digests", "BuildPlan"]),
+    .testTarget(name: "DockerfileFrontendTests", dependencies: ["BuildPlan", "DockerfileFrontend"]),
+    .testTarget(name: "SchedulingTests", dependencies: ["BuildPlan", "Digests", "Scheduling"]),
+    .testTarget(name: "FileTreeTests", dependencies: ["BlockingIO", "BuildPlan", "CLinux", "Digests", "FileTree"]),
+    .testTarget(name: "TreeSyncTests", dependencies: ["BlockingIO", "Digests", "TreeSync", "CLinux"]),
+    .testTarget(name: "OCITests", dependencies: ["BuildPlan", "Digests", "OCI", "BlockingIO", "CLinux"]),
+    .testTarget(name: "TransportTests", dependencies: [nio, nioPosix, "Transport", "Certificates"]),
     .testTarget(name: "CertificatesTests", dependencies: ["Certificates"]),
     .testTarget(name: "FarmAPITests", dependencies: ["FarmAPI"]),
     .testTarget(name: "DaemonTests", dependencies: ["Daemon", logging]),
     .testTarget(name: "ClientTests", dependencies: ["Client", "BuildPlan", "FarmAPI"]),
-    .testTarget(name: "LayersTests", dependencies: ["Layers", "BlockingIO"]),
-    .testTarget(name: "FileStepsTests", dependencies: ["FileSteps"]),
+    .testTarget(name: "LayersTests", dependencies: ["BuildPlan", "Digests", "FileTree", "OCI", "Layers", "BlockingIO"]),
+    .testTarget(name: "FileStepsTests", dependencies: ["BlockingIO", "BuildPlan", "CLinux", "Digests", "FileTree", "OCI", "FileSteps"]),
     .testTarget(name: "SandboxTests", dependencies: ["Sandbox", "CLinux"]),
-    .testTarget(name: "VolumesTests", dependencies: ["Volumes", "Certificates", "CLinux"]),
+    .testTarget(
+        name: "VolumesTests",
+        dependencies: [
+            "BlockingIO", "BuildPlan", "Digests", "FarmAPI", logging, nio, "Transport", "TreeSync", "Volumes", "Certificates", "CLinux",
+        ]),
     .testTarget(
         name: "FarmAgentTests",
-        dependencies: ["FarmAgent", "Daemon", "FileSteps", "FileTree", "Sandbox", "Volumes", "FarmAPI", "BuildPlan", logging]),
-    .testTarget(name: "StoreTests", dependencies: ["Store"]),
+        dependencies: [logging, "FarmAgent", "Daemon", "FileSteps", "FileTree", "Sandbox", "Volumes", "FarmAPI", "BuildPlan"]),
+    .testTarget(name: "StoreTests", dependencies: ["BuildPlan", "Digests", "FarmAPI", grdb, logging, "Store"]),
     .testTarget(
         name: "FarmCoordinatorTests",
-        dependencies: ["FarmCoordinator", "Daemon", "Store", "FarmAPI", "FileTree", "Transport", "Certificates", nio]),
+        dependencies: [
+            "BuildPlan", "Digests", logging, nio, "FarmCoordinator", "Daemon", "Store", "FarmAPI", "FileTree", "Transport", "Certificates",
+        ]),
     .testTarget(name: "ClusterTests", dependencies: ["Client", "FarmAPI", "BlockingIO", "BuildPlan"]),
 ]
 

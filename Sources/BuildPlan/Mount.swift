@@ -14,6 +14,11 @@ public struct Mount: Hashable, Sendable, Codable {
         case cache(CacheMount)
         /// Memory; `size` in bytes, nil for the kernel's default.
         case tmpfs(size: UInt64?)
+        /// werf's tmp_dir: a directory that is empty when the stage begins and is shared by its steps; one for each target.
+        case temporary
+        /// werf's fromPath: a file or directory of the agent, absolute and clean, which the agent's operator has allowed.
+        case host(path: String)
+        case secret(SecretMount)
     }
 
     /// A mount of its parts.
@@ -28,7 +33,7 @@ public struct Mount: Hashable, Sendable, Codable {
         switch kind {
         case .bind(let from, let source): TreeSelection(source: from, path: source, wildcards: false)
         case .cache(let cache): cache.seed
-        case .tmpfs: nil
+        case .tmpfs, .temporary, .host, .secret: nil
         }
     }
 }
@@ -68,6 +73,38 @@ public struct CacheMount: Hashable, Sendable, Codable {
     public var volumeID: String {
         if mode == Self.defaultMode, uid == 0, gid == 0 { return id }
         return "\(id)#\(uid):\(gid):\(String(mode, radix: 8))"
+    }
+}
+
+/// `--mount=type=secret`: a value that the client sends, in memory only.
+public struct SecretMount: Hashable, Sendable, Codable {
+    /// By which the client's `--secret` names it.
+    public var id: String
+    /// False: without the secret there is no mount, and no error.
+    public var required: Bool
+    /// Set to the value; nil for none. The file at the target is there all the same, unless only the variable was asked for.
+    public var variable: String?
+    /// False where only the variable was asked for.
+    public var isFile: Bool
+    public var mode: UInt16
+    public var uid: UInt32
+    public var gid: UInt32
+
+    /// What BuildKit gives.
+    public static let defaultMode: UInt16 = 0o400
+
+    /// An optional file of root.
+    public init(
+        id: String, required: Bool = false, variable: String? = nil, isFile: Bool = true, mode: UInt16 = SecretMount.defaultMode,
+        uid: UInt32 = 0, gid: UInt32 = 0
+    ) {
+        self.id = id
+        self.required = required
+        self.variable = variable
+        self.isFile = isFile
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
     }
 }
 

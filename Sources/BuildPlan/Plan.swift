@@ -4,19 +4,39 @@ import Digests
 public struct Plan: Hashable, Sendable, Codable {
     /// Every stage that the target needs; a stage stands after all that it refers to.
     public var stages: [Stage]
-    /// The index of the stage that becomes the image.
+    /// The index of the stage that becomes the image; of several images the last one's.
     public var target: Int
+    /// The images by the names that the file gives them, in its order, where the file makes several; empty: the target alone, without a name.
+    public var images: [PlannedImage] = []
     /// Of the image.
     public var platform: Platform
     /// What the user should know though nothing is wrong: deprecated syntax, an unused build argument.
     public var warnings: [String]
 
     /// A plan of stages in their order.
-    public init(stages: [Stage], target: Int, platform: Platform, warnings: [String] = []) {
+    public init(stages: [Stage], target: Int, images: [PlannedImage] = [], platform: Platform, warnings: [String] = []) {
         self.stages = stages
         self.target = target
+        self.images = images
         self.platform = platform
         self.warnings = warnings
+    }
+
+    /// The stages that somebody asked for: those of all images.
+    public var targets: [Int] { images.isEmpty ? [target] : images.map(\.stage) }
+}
+
+/// An image that a plan makes.
+public struct PlannedImage: Hashable, Sendable, Codable {
+    /// As the file calls it; empty for werf.yaml's `image: ~`.
+    public var name: String
+    /// The index of its last stage.
+    public var stage: Int
+
+    /// An image of its name and stage.
+    public init(name: String, stage: Int) {
+        self.name = name
+        self.stage = stage
     }
 }
 
@@ -32,6 +52,8 @@ public struct Stage: Hashable, Sendable, Codable {
     public var config: ImageConfig
     /// One entry an instruction, after those of the base; entries with a layer are in the order of `steps`.
     public var history: [HistoryEntry]
+    /// Environment variables of `config` that name the results of other stages.
+    public var references: [StageReference] = []
 
     /// A stage of its parts.
     public init(name: String, base: StageBase, steps: [Step], config: ImageConfig, history: [HistoryEntry]) {
@@ -48,8 +70,34 @@ public struct Stage: Hashable, Sendable, Codable {
         if case .stage(let index) = base { found.insert(index) }
         for step in steps {
             for source in step.operation.sources { if case .stage(let index) = source { found.insert(index) } }
+            if case .run(let run) = step.operation { found.formUnion(run.references.map(\.stage)) }
         }
+        found.formUnion(references.map(\.stage))
         return found.sorted()
+    }
+}
+
+/// An environment variable the value of which is known when another stage has ended: werf's `dependencies`.
+public struct StageReference: Hashable, Sendable, Codable {
+    /// What of the other stage's image the variable holds.
+    public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
+        /// The digest of the image's manifest.
+        case imageDigest
+        /// The digest of the image's configuration.
+        case imageID
+    }
+
+    /// The variable's name.
+    public var variable: String
+    /// An index into the plan's stages.
+    public var stage: Int
+    public var kind: Kind
+
+    /// A reference of its parts.
+    public init(variable: String, stage: Int, kind: Kind) {
+        self.variable = variable
+        self.stage = stage
+        self.kind = kind
     }
 }
 
@@ -84,25 +132,49 @@ public enum Operation: Hashable, Sendable, Codable {
     case copy(CopyOperation)
     /// WORKDIR: the absolute path is made with its parents where it is not there.
     case makeDirectory(path: String)
+    /// werf's gitArchive and gitLatestPatch: files of the repository, which is the context.
+    case git(GitOperation)
+    /// werf's `from` with mounts: each absolute path is an empty directory afterwards, made with its parents where it is not there.
+    case emptyDirectories(paths: [String])
 
-    /// Every tree that is read, in a fixed order: the order of the input digests of ``Step/key(parent:platform:inputs:)``.
+    /// Every tree that is read and enters the key, in a fixed order: that of the input digests of ``Step/key(parent:platform:inputs:)``.
     public var inputs: [TreeSelection] {
         switch self {
-        case .run(let run): run.mounts.compactMap(\.input)
+        case .run(let run): run.mounts.compactMap(\.input) + run.dependencies
         case .copy(let copy):
             copy.sources.compactMap { source in
                 if case .tree(let path) = source {
-                    TreeSelection(source: copy.from, path: path, wildcards: true, excludes: copy.excludes)
+                    TreeSelection(
+                        source: copy.from, path: path, wildcards: copy.filter == nil, excludes: copy.excludes, filter: copy.filter)
                 } else {
                     nil
                 }
             }
-        case .makeDirectory: []
+        case .git(let git): git.kind == .archive ? [] : git.mappings.map(\.selection)
+        case .makeDirectory, .emptyDirectories: []
+        }
+    }
+
+    /// Every tree that is read, also those that don't enter the key.
+    public var reads: [TreeSelection] {
+        switch self {
+        case .run(let run): inputs + run.git.map(\.selection)
+        case .git(let git): git.mappings.map(\.selection)
+        case .copy, .makeDirectory, .emptyDirectories: inputs
         }
     }
 
     /// The trees that are read.
-    public var sources: [TreeSource] { inputs.map(\.source) }
+    public var sources: [TreeSource] { reads.map(\.source) }
+
+    /// What of the repository is in the image after the step; nil for a step that leaves it as it was.
+    public var gitMappings: [GitMapping]? {
+        switch self {
+        case .git(let git): git.mappings
+        case .run(let run): run.git.isEmpty ? nil : run.git
+        case .copy, .makeDirectory, .emptyDirectories: nil
+        }
+    }
 }
 
 /// A tree that steps read.
@@ -125,13 +197,16 @@ public struct TreeSelection: Hashable, Sendable, Codable {
     public var wildcards: Bool
     /// Patterns of `--exclude`: what they leave out is not read.
     public var excludes: [String]
+    /// werf's include and exclude paths; nil for everything. A selection with a filter may be empty, and its path need not be there.
+    public var filter: PathFilter?
 
     /// A part of a tree.
-    public init(source: TreeSource, path: String, wildcards: Bool, excludes: [String] = []) {
+    public init(source: TreeSource, path: String, wildcards: Bool, excludes: [String] = [], filter: PathFilter? = nil) {
         self.source = source
         self.path = path
         self.wildcards = wildcards
         self.excludes = excludes
+        self.filter = filter
     }
 
     /// Reads one that was stored; without `excludes` it has none.
@@ -141,15 +216,17 @@ public struct TreeSelection: Hashable, Sendable, Codable {
         path = try container.decode(String.self, forKey: .path)
         wildcards = try container.decode(Bool.self, forKey: .wildcards)
         excludes = try container.decodeIfPresent([String].self, forKey: .excludes) ?? []
+        filter = try container.decodeIfPresent(PathFilter.self, forKey: .filter)
     }
 
     /// Under what the digest of this part of a stack of layers is remembered, together with its path: what is left out makes it another.
     public func place(in layers: some Sequence<LayerDescriptor>) -> Digest {
         let chain = Chain.id(of: layers)
-        if excludes.isEmpty { return chain }
+        if excludes.isEmpty, filter == nil { return chain }
         var encoder = KeyEncoder(version: "farm-excludes-1")
         encoder.append(chain)
         encoder.append(excludes)
+        filter?.append(to: &encoder)
         return encoder.finish()
     }
 }
@@ -172,6 +249,18 @@ public struct RunOperation: Hashable, Sendable, Codable {
     public var mounts: [Mount]
     /// Scripts of heredocs that begin with `#!`: files that are there during the step only.
     public var files: [InlineFile]
+    /// `name:address`: lines for /etc/hosts.
+    public var extraHosts: [String] = []
+    /// Bytes of /dev/shm; nil for 64 MiB.
+    public var shmSize: UInt64?
+    /// werf's stageDependencies: the command runs anew when what they select changes.
+    public var dependencies: [TreeSelection] = []
+    /// Changed by the user to have the command run anew: werf's cacheVersion.
+    public var cacheVersion: String?
+    /// The repository's files in the image are brought up to date before the command runs. They don't enter the key.
+    public var git: [GitMapping] = []
+    /// Variables of `environment` whose values are known when other stages have ended; they are put there before the key is computed.
+    public var references: [StageReference] = []
 
     /// A command; everything but its arguments, environment and directory has a default.
     public init(
@@ -226,6 +315,8 @@ public struct CopyOperation: Hashable, Sendable, Codable {
     public var unpacksArchives: Bool
     /// `--exclude` patterns, relative to each source.
     public var excludes: [String]
+    /// werf's include and exclude paths, relative to the one source, which is no pattern then.
+    public var filter: PathFilter?
 
     /// A copy that keeps modes, and unpacks and leaves out nothing, unless told.
     public init(

@@ -31,6 +31,12 @@ extension Operation {
             encoder.append(run.mounts.count)
             for mount in run.mounts { mount.append(to: &encoder) }
             encoder.append(run.files.flatMap { [$0.path, $0.content] })
+            // What is rare stands at the end, where it is there: so that keys stay as they were before it could be there.
+            if !run.extraHosts.isEmpty { encoder.append(["hosts"] + run.extraHosts) }
+            if let size = run.shmSize { encoder.append(["shm", String(size)]) }
+            if let version = run.cacheVersion { encoder.append(["version", version]) }
+            if !run.git.isEmpty { encoder.append("git") }
+            for mapping in run.git { mapping.append(to: &encoder) }
         case .copy(let copy):
             encoder.append("copy")
             encoder.append(copy.sources.count)
@@ -47,8 +53,16 @@ extension Operation {
             encoder.append(copy.mode.map { Int($0) } ?? -1)
             encoder.append(copy.unpacksArchives ? 1 : 0)
             encoder.append(copy.excludes)
+            copy.filter?.append(to: &encoder)
         case .makeDirectory(let path):
             encoder.append(["directory", path])
+        case .git(let git):
+            encoder.append(["git", git.kind.rawValue])
+            encoder.append(git.mappings.count)
+            for mapping in git.mappings { mapping.append(to: &encoder) }
+        case .emptyDirectories(let paths):
+            encoder.append("empty")
+            encoder.append(paths)
         }
     }
 }
@@ -70,7 +84,19 @@ extension Mount {
         case .bind: encoder.append("bind")
         case .cache(let cache): encoder.append(["cache", cache.volumeID, cache.seed == nil ? "" : "seeded"])
         case .tmpfs(let size): encoder.append(["tmpfs", size.map { String($0) } ?? ""])
+        case .temporary: encoder.append("temporary")
+        case .host(let path): encoder.append(["host", path])
+        case .secret(let secret):
+            // A secret's value is no part of a key, nor is whether there is one.
+            encoder.append(["secret", secret.id, secret.variable ?? "", "\(secret.uid):\(secret.gid):\(String(secret.mode, radix: 8))"])
         }
+    }
+}
+
+extension GitMapping {
+    fileprivate func append(to encoder: inout KeyEncoder) {
+        encoder.append([path, destination, owner ?? ""])
+        filter.append(to: &encoder)
     }
 }
 

@@ -12,6 +12,8 @@ public struct SubmitRequest: Codable, Sendable {
     public var options: BuildOptions
     /// Chosen by the client so that a retried request starts one build only.
     public var requestID: String
+    /// There where a werf.yaml is built; `dockerfile` is empty then, and the context is the repository's tree.
+    public var werf: WerfRequest?
 
     public init(
         project: String, dockerfile: String, dockerfileName: String, contextRoot: Digest?, options: BuildOptions, requestID: String
@@ -22,6 +24,25 @@ public struct SubmitRequest: Codable, Sendable {
         self.contextRoot = contextRoot
         self.options = options
         self.requestID = requestID
+    }
+}
+
+/// A werf.yaml as the client has rendered it: its environment and its repository are on the client's side.
+public struct WerfRequest: Codable, Sendable, Hashable {
+    /// The YAML documents, with all templates executed.
+    public var config: String
+    /// For messages: `werf.yaml`.
+    public var name: String
+    /// `--image`; empty for all final images.
+    public var images: [String]
+    /// The texts of the files that planning reads, by their path in the repository: Dockerfiles and their .dockerignore.
+    public var files: [String: String]
+
+    public init(config: String, name: String, images: [String], files: [String: String] = [:]) {
+        self.config = config
+        self.name = name
+        self.images = images
+        self.files = files
     }
 }
 
@@ -124,7 +145,10 @@ public struct BuildDescription: Codable, Sendable {
     public var startedAt: Timestamp?
     public var finishedAt: Timestamp?
     public var error: String?
+    /// Of the target.
     public var image: Image?
+    /// By name, where the file makes several.
+    public var images: [String: Image]?
     public var stages: [Stage]
 
     public init(id: String, project: String, status: Status, createdAt: Timestamp, stages: [Stage] = []) {
@@ -156,7 +180,10 @@ public struct BuildEvent: Codable, Sendable {
         /// The stage goes on elsewhere.
         case stageRetried(stage: Int, reason: String)
         case warning(text: String)
-        case finished(status: Status, error: BuildFailure?, image: BuildDescription.Image?)
+        /// `images`: by name, where the file makes several.
+        case finished(status: Status, error: BuildFailure?, image: BuildDescription.Image?, images: [String: BuildDescription.Image]? = nil)
+        /// A step that is about to run needs secrets that the coordinator does not have (any more): `POST …/secrets`.
+        case needsSecrets(ids: [String])
     }
 
     public struct PlannedStage: Codable, Sendable {

@@ -42,7 +42,7 @@ struct RoutesBuildTests {
                 let lines = try await farm.ask("GET", "/api/v1/builds/\(build)/events?after=0").text.split(separator: "\n")
                 let events = try lines.map { try FarmJSON.decode(BuildEvent.self, from: $0.utf8) }
                 #expect(events.map(\.sequence) == Array(1...events.count))
-                guard case .finished(let status, _, _) = try #require(events.last).kind else {
+                guard case .finished(let status, _, _, _) = try #require(events.last).kind else {
                     Issue.record("the last event is not `finished`")
                     return
                 }

@@ -93,6 +93,9 @@ public struct BuildView: Sendable {
             return []
         case .needsContents(let files):
             return [.note("sending \(files) \(files == 1 ? "file" : "files") of the context")]
+        // The submission sends them without a word; who follows the build has none.
+        case .needsSecrets:
+            return []
         case .stageStarted(let stage, let agent, let attempt):
             agents[stage] = agent
             return attempt > 1 ? [.note("\(stageName(stage)): attempt \(attempt), on \(agent)")] : []
@@ -124,7 +127,7 @@ public struct BuildView: Sendable {
             return [.note("\(stageName(stage)) goes on elsewhere: \(reason)")]
         case .warning(let text):
             return [.note("warning: \(text)")]
-        case .finished(let status, let error, let image):
+        case .finished(let status, let error, let image, _):
             self.status = status
             failure = error
             self.image = image

@@ -83,7 +83,7 @@ struct Submission: Sendable {
                         switch event.kind {
                         case .needsContents:
                             uploads.addTask { try await upload.sendContents(for: build) }
-                        case .finished(let status, _, let image):
+                        case .finished(let status, _, let image, _):
                             switch status {
                             case .succeeded: return image
                             case .cancelled: throw ClientError.cancelled

@@ -118,7 +118,7 @@ import Testing
             await agents[0].play("RUN bad", .fail)
             let id = try await farm.submit(Make.plan([Make.stage("main", [Make.run("good"), Make.run("bad"), Make.run("never")])]))
             let events = try await farm.finish(id)
-            guard case .finished(let status, let failure, let image) = events.last?.kind else {
+            guard case .finished(let status, let failure, let image, _) = events.last?.kind else {
                 Issue.record("no end")
                 return
             }
@@ -303,7 +303,7 @@ import Testing
             _ = try await farm.engine.acquire(AcquireVolumes(assignment: assignment.id, lock: "l", needs: needs), from: "agent-1")
             try await farm.engine.cancel(id)
             let events = try await farm.finish(id)
-            guard case .finished(.cancelled, _, _) = events.last?.kind else {
+            guard case .finished(.cancelled, _, _, _) = events.last?.kind else {
                 Issue.record("not cancelled")
                 return
             }

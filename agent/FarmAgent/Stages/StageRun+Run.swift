@@ -66,6 +66,7 @@ extension StageRun {
     private func source(of mount: Mount, in scope: StepScope, _ report: inout StepReport) async throws -> StepSpec.Mount.Source? {
         switch mount.kind {
         case .tmpfs(let size): return .tmpfs(size: size)
+        case .temporary, .host, .secret: throw StepFailure(message: "the mount at \(mount.target) is not built yet")
         case .cache: return nil
         case .bind(let from, let path):
             if from == .context {

@@ -87,6 +87,7 @@ struct StageRun: Sendable {
         case .run(let run): layer = try await perform(run, index, upon: layers, in: scope, &report)
         case .copy(let copy): layer = try await perform(copy, upon: layers, in: scope, &report)
         case .makeDirectory(let path): layer = try await makeDirectory(path, upon: layers, in: scope)
+        case .git, .emptyDirectories: throw StepFailure(message: "this step is not built yet")
         }
         report.bytes.layers = scope.layerBytes
         finish(index, layer, created: .now, cached: false, report)

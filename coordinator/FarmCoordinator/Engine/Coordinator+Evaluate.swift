@@ -140,7 +140,7 @@ extension Coordinator {
         return outlook
     }
 
-    private func contextParts(of step: Step) -> [TreeSelection] { step.operation.inputs.filter { $0.source == .context } }
+    private func contextParts(of step: Step) -> [TreeSelection] { step.operation.reads.filter { $0.source == .context } }
 
     private func imageIsGone(_ name: String) -> PlanningError {
         PlanningError(
