@@ -24,6 +24,7 @@ let pure: [Target] = [
     .target(name: "BuildPlan", dependencies: ["Digests"]),
     .target(name: "DockerfileFrontend", dependencies: ["BuildPlan"]),
     .target(name: "Scheduling", dependencies: ["BuildPlan", "Digests"]),
+    .target(name: "GoTemplate", dependencies: ["Digests", yams]),
 ]
 
 let libraries: [Target] = [
@@ -86,6 +87,7 @@ let tests: [Target] = [
     .testTarget(name: "BlockingIOTests", dependencies: ["BlockingIO"]),
     .testTarget(name: "BuildPlanTests", dependencies: ["Digests", "BuildPlan"]),
     .testTarget(name: "DockerfileFrontendTests", dependencies: ["BuildPlan", "DockerfileFrontend"]),
+    .testTarget(name: "GoTemplateTests", dependencies: ["GoTemplate"]),
     .testTarget(name: "SchedulingTests", dependencies: ["BuildPlan", "Digests", "Scheduling"]),
     .testTarget(name: "FileTreeTests", dependencies: ["BlockingIO", "BuildPlan", "CLinux", "Digests", "FileTree"]),
     .testTarget(name: "TreeSyncTests", dependencies: ["BlockingIO", "Digests", "TreeSync", "CLinux"]),
