@@ -30,6 +30,30 @@ struct PeerTests {
         }
     }
 
+    @Test func `an agent that is wrongly taken for a holder of the head says at once what it has, and corrects the coordinator`()
+        async throws
+    {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            let two = try await farm.agent("two")
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            var mistake = HoldingsChange()
+            mistake.volumes = [HeldVolume(key: key, generation: 3)]
+            await farm.coordinator.change(mistake, by: "one")
+            let start = ContinuousClock.now
+            let (answer, _) = try await two.peers.changes(
+                from: try await holder(of: farm, asking: "two"), key: key, known: 0, wanted: 3)
+            #expect(ContinuousClock.now - start < .seconds(1), "nothing was waited for that does not come")
+            guard case .whole(generation: 1, _) = answer else {
+                Issue.record("\(answer)")
+                return
+            }
+            while await farm.coordinator.holders(key) != ["one": 1] { try await Task.sleep(for: .milliseconds(5)) }
+            await one.stop()
+            await two.stop()
+        }
+    }
+
     @Test func `only an agent with a valid grant for just that gets a volume`() async throws {
         try await TestFarm.with { farm in
             let one = try await farm.agent("one")

@@ -77,7 +77,9 @@ final class TestAgent: Sendable {
         logger.logLevel = .error
         service = VolumeService(
             store: store, coordinator: MemoryCoordinatorClient(agent: name, coordinator: farm.coordinator), peers: peers, logger: logger)
-        let peerServer = PeerServer(store: store, layers: layers, now: { Timestamp(seconds: Int64(time(nil))) })
+        let peerServer = PeerServer(
+            store: store, layers: layers, now: { Timestamp(seconds: Int64(time(nil))) },
+            disclaim: { [service] in await service.correct($0) })
         try peerServer.trust(grantKey: farm.coordinator.key.publicKey)
         self.peerServer = peerServer
         server = HTTPServer(

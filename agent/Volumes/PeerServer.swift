@@ -13,13 +13,20 @@ public final class PeerServer: Sendable {
     private let store: VolumeStore
     private let layers: any LayerSource
     private let now: @Sendable () -> Timestamp
+    private let disclaim: @Sendable (VolumeKey) async -> Void
     private let verifier = Mutex<GrantVerifier?>(nil)
 
-    /// - Parameter now: the time by which grants expire.
-    public init(store: VolumeStore, layers: any LayerSource, now: @escaping @Sendable () -> Timestamp) {
+    /// - Parameters:
+    ///   - now: the time by which grants expire.
+    ///   - disclaim: called when this agent is taken for a holder of a generation that it does not have.
+    public init(
+        store: VolumeStore, layers: any LayerSource, now: @escaping @Sendable () -> Timestamp,
+        disclaim: @escaping @Sendable (VolumeKey) async -> Void = { _ in }
+    ) {
         self.store = store
         self.layers = layers
         self.now = now
+        self.disclaim = disclaim
     }
 
     /// The coordinator's Ed25519 key (32 bytes) of `AgentCommand.welcome`; until it is known, every request is refused. Throws when it is no
@@ -105,8 +112,13 @@ public final class PeerServer: Sendable {
 
     private func changes(_ question: ChangesQuestion) async throws -> ServerResponse {
         let store = store
-        for _ in 0..<Self.publicationAttempts where store.generation(of: question.key) < question.wanted {
+        for _ in 0..<Self.publicationAttempts
+        where store.generation(of: question.key) < question.wanted && store.announcements.isPending(question.key) {
             try await Task.sleep(for: Self.publicationPause)
+        }
+        if store.generation(of: question.key) < question.wanted {
+            // The coordinator is mistaken about this agent. Who asks need not wait until it has been told.
+            Task { [disclaim] in await disclaim(question.key) }
         }
         let found = try await PipeBridge.servingPool.run { try store.changes(of: question.key, since: question.known) }
         guard let (answer, snapshot) = found else {

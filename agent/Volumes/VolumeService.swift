@@ -90,9 +90,12 @@ public actor VolumeService: VolumeLeasing {
         }
     }
 
-    private func announce(_ key: VolumeKey, _ generation: Int) async {
+    /// Tells the coordinator what is here of a volume, where it was mistaken.
+    public func correct(_ key: VolumeKey) async { await announce(key, store.generation(of: key)) }
+
+    func announce(_ key: VolumeKey, _ generation: Int) async {
         var change = HoldingsChange()
-        change.volumes = [HeldVolume(key: key, generation: generation)]
+        if generation > 0 { change.volumes = [HeldVolume(key: key, generation: generation)] } else { change.removedVolumes = [key] }
         do {
             try await coordinator.changeHoldings(change)
         } catch {

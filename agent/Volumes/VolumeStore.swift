@@ -30,6 +30,8 @@ public final class VolumeStore: Sendable {
     }
 
     let directory: String
+    /// What is being published just now.
+    let announcements = Announcements()
     private let boot = VolumeFiles.bootID()
     private let contents = Mutex(Contents())
     /// Held by whoever changes a state and writes it: blocks threads of the pool only, never one that merely asks.

@@ -83,7 +83,8 @@ struct AgentParts: Sendable {
         }
         return AgentParts(
             data: data, identity: identity, layers: layers, volumeStore: volumeStore, volumes: volumes, peers: peers,
-            peerServer: PeerServer(store: volumeStore, layers: layers, now: { .now }), services: services, runner: runner,
+            peerServer: PeerServer(store: volumeStore, layers: layers, now: { .now }, disclaim: { await volumes.correct($0) }),
+            services: services, runner: runner,
             holdings: holdings,
             heartbeats: heartbeats, layerCacheSize: configuration.layerCacheSize, labels: configuration.labels, slots: configuration.slots,
             epoch: epoch)
