@@ -66,6 +66,8 @@ public enum AgentCommand: Codable, Sendable {
     case cancel(assignment: String)
     case export(ExportOrder)
     case dropVolume(VolumeKey)
+    case copyVolume(CopyOrder)
+    case verifyVolume(VerifyOrder)
     case dropLayers([Digest])
     /// Sent now and then, so that both ends notice a dead connection.
     case ping
@@ -344,12 +346,15 @@ public struct PublishVolume: Codable, Sendable {
     /// Of the whole generation.
     public var bytes: Int64
     public var files: Int64
-    public init(key: VolumeKey, digest: Digest, parent: Int, bytes: Int64, files: Int64) {
+    /// Of the files that the delta names: the most that another agent has to be sent.
+    public var deltaBytes: Int64
+    public init(key: VolumeKey, digest: Digest, parent: Int, bytes: Int64, files: Int64, deltaBytes: Int64) {
         self.key = key
         self.digest = digest
         self.parent = parent
         self.bytes = bytes
         self.files = files
+        self.deltaBytes = deltaBytes
     }
 }
 

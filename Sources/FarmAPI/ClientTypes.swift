@@ -234,6 +234,10 @@ public struct AgentDescription: Codable, Sendable {
     public var runtime: String
     public var version: String
     public var lastSeen: Timestamp
+    /// Volumes whose newest generation no other agent has that is there and not draining: what would be lost with this one.
+    public var onlyHere = 0
+    /// Bytes that are left on its disk, as it last said.
+    public var freeBytes: Int64?
     public init(
         name: String, state: State, labels: [String: String], slots: Int, running: Int, address: String, runtime: String, version: String,
         lastSeen: Timestamp
@@ -267,6 +271,14 @@ public struct VolumeDescription: Codable, Sendable {
     public var bytes: Int64
     public var files: Int64
     public var holders: [Holder]
+    /// Agents that are there, not draining, and have the newest generation.
+    public var copies = 0
+    /// When a step last got it.
+    public var lastUsed: Timestamp?
+    /// When its newest generation was published.
+    public var changedAt: Timestamp?
+    /// Whether a step has it or waits for it.
+    public var inUse = false
     public init(project: String, id: String, platform: Platform, generation: Int, bytes: Int64, files: Int64, holders: [Holder]) {
         self.project = project
         self.id = id

@@ -46,12 +46,15 @@ public struct VolumeDemand: Sendable, Hashable {
     public var head: Int
     /// Bytes of the newest generation.
     public var bytes: Int64
+    /// Bytes that the newest generations changed, the head's first; as many as are known.
+    public var changes: [Int64]
 
     /// A volume's size and state.
-    public init(name: String, head: Int, bytes: Int64) {
+    public init(name: String, head: Int, bytes: Int64, changes: [Int64] = []) {
         self.name = name
         self.head = head
         self.bytes = bytes
+        self.changes = changes
     }
 }
 
@@ -92,7 +95,7 @@ public struct SchedulingPolicy: Sendable, Hashable {
     public var unknownDuration: Double = 20
     /// How much longer a stage takes for each other one on the agent: they share its processors.
     public var contention: Double = 0.5
-    /// Of a volume's bytes, the part that changes from one generation to the next, as a first guess.
+    /// Of a volume's bytes, the part that changes from one generation to the next, where no generation's change is known.
     public var volumeChange: Double = 0.1
 
     /// The defaults.

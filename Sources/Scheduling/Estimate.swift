@@ -48,8 +48,20 @@ extension SchedulingPolicy {
     private func missing(_ volume: VolumeDemand, on agent: AgentSnapshot) -> Int64 {
         guard volume.head > 0, volume.bytes > 0 else { return 0 }
         guard let generation = agent.volumes[volume.name] else { return volume.bytes }
-        let behind = max(0, Double(volume.head) - Double(generation))
-        return behind * volumeChange >= 1 ? volume.bytes : Int64(Double(volume.bytes) * behind * volumeChange)
+        // What is not of this history is brought anew.
+        guard generation <= volume.head else { return volume.bytes }
+        let (behind, overflow) = volume.head.subtractingReportingOverflow(max(0, generation))
+        if overflow { return volume.bytes }
+        let known = volume.changes.prefix(behind)
+        var bytes: Int64 = 0
+        for change in known { bytes = bytes.addingSize(change) }
+        if known.count < behind {
+            // The generations before those that are known are taken to have changed as much.
+            let each = known.isEmpty ? Double(volume.bytes) * volumeChange : Double(bytes) / Double(known.count)
+            let unknown = each * Double(behind - known.count)
+            bytes = bytes.addingSize(unknown < Double(volume.bytes) ? Int64(unknown) : volume.bytes)
+        }
+        return min(volume.bytes, bytes)
     }
 }
 

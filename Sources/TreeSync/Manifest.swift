@@ -83,6 +83,11 @@ public struct DeltaManifest: Sendable, Equatable {
         deletions = []
     }
 
+    /// The bytes of all files that it puts, each hard link counted.
+    public var contentBytes: Int64 {
+        puts.reduce(0) { sum, entry in sum &+ Int64(clamping: entry.file?.size ?? 0) }
+    }
+
     /// True when it changes nothing.
     public var isEmpty: Bool { puts.isEmpty && deletions.isEmpty }
 

@@ -42,6 +42,22 @@ import Testing
         #expect(place([none, older], demand) == "b")
     }
 
+    @Test func `what a volume lacks is the sum of what its generations changed, never more than the volume`() {
+        func missing(_ changes: [Int64], on generation: Int?) -> Int64? {
+            let demand = Self.stage { $0.volumes = [VolumeDemand(name: "v", head: 9, bytes: 1000, changes: changes)] }
+            var scheduler = Scheduler(agents: [Self.agent("a") { agent in generation.map { agent.volumes["v"] = $0 } }])
+            guard case .place(let placement) = scheduler.decide(demand) else { return nil }
+            return placement.candidates[0].volumeBytes
+        }
+        #expect(missing([10, 20, 40], on: 9) == 0)
+        #expect(missing([10, 20, 40], on: 7) == 30)
+        #expect(missing([10, 20, 40], on: nil) == 1000)
+        #expect(missing([10, 20], on: 5) == 60, "generations 6 and 7 are guessed by 8 and 9")
+        #expect(missing([900, 900], on: 7) == 1000)
+        #expect(missing([], on: 8) == 100, "nothing is known")
+        #expect(missing([10], on: 12) == 1000, "of another history")
+    }
+
     @Test func `independent stages without affinity are spread`() {
         var scheduler = Scheduler(agents: [Self.agent("a"), Self.agent("b")])
         let decisions = scheduler.decide([Self.stage("1"), Self.stage("2")])

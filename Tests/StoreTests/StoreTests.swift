@@ -52,13 +52,18 @@ import Testing
                 lock: "l", assignment: "a1", agent: "x",
                 needs: [AcquireVolumes.Need(key: VolumeKey(project: "p", id: "i", platform: Self.platform), sharing: .locked)],
                 forks: [false])
-            let volume = StoredVolume(key: VolumeKey(project: "p", id: "i", platform: Self.platform))
+            var volume = StoredVolume(key: VolumeKey(project: "p", id: "i", platform: Self.platform))
+            volume.head = 3
+            volume.publications = [
+                StoredVolume.Publication(generation: 3, parent: 2, digest: Digest.of("d"), bytes: 5, time: Timestamp(seconds: 7))
+            ]
             try await store.write([
                 .insert(build), .put(StoredStage(build: "b1", number: 0, name: "main")), .put(step),
                 .append(BuildEvent(sequence: 1, time: .epoch, kind: .warning(text: "w")), to: "b1"), .put(agent("x")),
                 .add(LayerDescriptor(diffID: Digest.of("layer"), size: 7), to: "x"),
                 .insert(StoredAssignment(id: "a1", build: "b1", stage: 0, agent: "x", epoch: "e", attempt: 1, firstStep: 0)), .put(lock),
-                .put(volume), .put(HeldVolume(key: volume.key, generation: 3), agent: "x"),
+                .put(volume), .setLastUse(Timestamp(seconds: 9), of: volume.key),
+                .put(HeldVolume(key: volume.key, generation: 3), agent: "x"),
                 .put(StoredDuration(project: "p", stage: "main", count: 1, mean: 2.5)), .setReport(17, of: "x", at: .epoch),
                 .put(StoredRecord(key: Digest.of("key"), layer: LayerDescriptor(diffID: Digest.of("layer"), size: 7), createdAt: .epoch)),
                 .put(SelectionDigest(path: "p", wildcards: true, digest: Digest.of("s")), chain: Digest.of("chain")),
@@ -68,6 +73,8 @@ import Testing
             let state = try await other.load()
             #expect(state.builds.map(\.build.id) == ["b1"])
             #expect(state.builds[0].lastEvent == 1)
+            #expect(state.volumes.map(\.publications) == [volume.publications])
+            #expect(state.volumes.map(\.lastUse) == [Timestamp(seconds: 9)])
             #expect(state.builds[0].steps[0].layer == step.layer)
             #expect(state.builds[0].steps[0].key == step.key)
             #expect(state.builds[0].steps[0].createdAt == step.createdAt)

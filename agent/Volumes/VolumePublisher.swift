@@ -25,6 +25,8 @@ struct VolumePublisher: Sendable {
     /// Takes the mount down, indexes its upper, and publishes. The mount's directory is gone afterwards, also on a throw. The caller keeps
     /// other changes of the volume away.
     func publish(_ mount: OverlayMount, of key: VolumeKey, upon base: VolumeSnapshot?) async throws -> Outcome {
+        sync.store.announcements.begin(key)
+        defer { sync.store.announcements.end(key) }
         do {
             let outcome = try await publishKeeping(mount, key, base)
             await remove(mount)
@@ -75,7 +77,8 @@ struct VolumePublisher: Sendable {
                 (Self.digest(made.delta, upon: made.parent), made.lower.applying(made.delta))
             }
             let request = PublishVolume(
-                key: key, digest: digest, parent: made.parent, bytes: manifest.contentBytes, files: Int64(manifest.entries.count))
+                key: key, digest: digest, parent: made.parent, bytes: manifest.contentBytes, files: Int64(manifest.entries.count),
+                deltaBytes: made.delta.contentBytes)
             switch try await retry.run({ try await coordinator.publish(request) }) {
             case .accepted(let generation):
                 try await append(mount, made, to: generation, of: key, manifest)

@@ -6,12 +6,20 @@ import GRDB
 extension Change {
     /// A volume as it is now.
     public static func put(_ volume: StoredVolume) -> Change {
+        // The columns parent and digest are of the first schema; the publications have them now.
         Change(
             sql: """
-                INSERT OR REPLACE INTO volume (project, id, platform, head, removed, parent, digest, bytes, files)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """, volume.key.project, volume.key.id, volume.key.platform, volume.head, volume.removed, volume.parent, volume.digest,
-            volume.bytes, volume.files)
+                INSERT OR REPLACE INTO volume (project, id, platform, head, removed, parent, digest, bytes, files, lastUse, publications)
+                VALUES (?, ?, ?, ?, ?, 0, NULL, ?, ?, ?, ?)
+                """, volume.key.project, volume.key.id, volume.key.platform, volume.head, volume.removed, volume.bytes, volume.files,
+            volume.lastUse, JSON(volume.publications))
+    }
+
+    /// A step got the volume; nothing happens where there is none yet.
+    public static func setLastUse(_ time: Timestamp, of volume: VolumeKey) -> Change {
+        Change(
+            sql: "UPDATE volume SET lastUse = ? WHERE project = ? AND id = ? AND platform = ?", time, volume.project, volume.id,
+            volume.platform)
     }
 
     /// The agent has this generation; the agent's row must be there.

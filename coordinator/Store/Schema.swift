@@ -8,6 +8,7 @@ enum Schema {
         migrator.registerMigration("1-layers") { db in try db.execute(sql: layers) }
         migrator.registerMigration("1-volumes") { db in try db.execute(sql: volumes) }
         migrator.registerMigration("1-agents") { db in try db.execute(sql: agents) }
+        migrator.registerMigration("2-volume-care") { db in try db.execute(sql: volumeCare) }
         return migrator
     }
 
@@ -118,6 +119,12 @@ enum Schema {
             files INTEGER NOT NULL,
             PRIMARY KEY (project, id, platform)
         ) STRICT, WITHOUT ROWID;
+        """
+
+    /// What collection and placement need to know of volumes.
+    private static let volumeCare = """
+        ALTER TABLE volume ADD COLUMN lastUse INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE volume ADD COLUMN publications TEXT NOT NULL DEFAULT '[]';
         """
 
     private static let agents = """

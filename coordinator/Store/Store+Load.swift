@@ -85,10 +85,11 @@ extension StoredVolume {
         self.init(key: try VolumeKey(row: row))
         head = try row.value("head")
         removed = try row.value("removed")
-        parent = try row.value("parent")
-        digest = try row.optional("digest", Digest.self)
         bytes = try row.value("bytes")
         files = try row.value("files")
+        lastUse = try row.value("lastUse")
+        let publications: JSON<[Publication]> = try row.value("publications")
+        self.publications = publications.value
     }
 }
 

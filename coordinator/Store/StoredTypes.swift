@@ -195,20 +195,45 @@ public struct StoredVolume: Sendable, Hashable {
     public var head: Int
     /// Generations up to this one were removed.
     public var removed: Int
-    /// What the head was made from, and its digest: so that a repeated announcement is known.
-    public var parent: Int
-    public var digest: Digest?
     public var bytes: Int64
     public var files: Int64
+    /// When a step last got it; 1970 where that is not known.
+    public var lastUse: Timestamp
+    /// The newest ones, the oldest first, at most ``publicationLimit``.
+    public var publications: [Publication]
+
+    /// Far more than agents are behind each other, or announcements late; some 150 bytes each in the row.
+    public static let publicationLimit = 32
+
+    /// How a generation came to be.
+    public struct Publication: Codable, Sendable, Hashable {
+        public var generation: Int
+        /// What it was made from, and its digest: so that a repeated announcement is known.
+        public var parent: Int
+        public var digest: Digest
+        /// Bytes of the files that its delta names.
+        public var bytes: Int64
+        public var time: Timestamp
+
+        /// A publication.
+        public init(generation: Int, parent: Int, digest: Digest, bytes: Int64, time: Timestamp) {
+            self.generation = generation
+            self.parent = parent
+            self.digest = digest
+            self.bytes = bytes
+            self.time = time
+        }
+    }
 
     /// A volume without any generation.
     public init(key: VolumeKey) {
         self.key = key
         head = 0
         removed = 0
-        parent = 0
         bytes = 0
         files = 0
+        lastUse = Timestamp(nanoseconds: 0)
+        publications = []
     }
 }
 

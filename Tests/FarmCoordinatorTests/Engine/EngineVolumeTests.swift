@@ -9,7 +9,7 @@ import Testing
     private let key = VolumeKey(project: "p", id: "c", platform: Make.platform)
 
     private func publication(_ parent: Int, _ content: String) -> PublishVolume {
-        PublishVolume(key: key, digest: Digest.of(content), parent: parent, bytes: 1000, files: 10)
+        PublishVolume(key: key, digest: Digest.of(content), parent: parent, bytes: 1000, files: 10, deltaBytes: 100)
     }
 
     private func farm(_ names: [String]) async throws -> (EngineFarm, [FakeAgent]) {
@@ -56,6 +56,11 @@ import Testing
         }
         // Back to earlier content is a new generation.
         _ = try await farm.engine.publish(publication(1, "y"), from: "a")
+        // An answer that was lost, asked for again when others have published meanwhile.
+        guard case .accepted(generation: 1) = try await farm.engine.publish(publication(0, "x"), from: "a") else {
+            Issue.record("published twice, or taken for a rival")
+            return
+        }
         guard case .accepted(generation: 3) = try await farm.engine.publish(publication(2, "x"), from: "a") else {
             Issue.record("not a new generation")
             return

@@ -252,7 +252,9 @@ extension Coordinator {
         demand.layers = Array(Set(below + sources.values.flatMap(\.self)))
         demand.contextBytes = parts.reduce(0) { $0 &+ max(0, run.contextBytes[$1] ?? 0) }
         demand.volumes = volumes.map { key in
-            VolumeDemand(name: Grant.object(of: key), head: ledger.head(of: key), bytes: ledger.volumes[key]?.bytes ?? 0)
+            VolumeDemand(
+                name: Grant.object(of: key), head: ledger.head(of: key), bytes: ledger.volumes[key]?.bytes ?? 0,
+                changes: ledger.changes(of: key))
         }
         demand.usualDuration = durations[DurationKey(project: run.stored.request.project, stage: stage.plan.name)]?.mean
         demand.avoid = stage.avoid

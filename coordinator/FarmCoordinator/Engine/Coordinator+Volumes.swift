@@ -43,7 +43,7 @@ extension Coordinator {
     public func publish(_ volume: PublishVolume, from agent: String) async throws -> PublishAnswer {
         guard agentEntries[agent] != nil else { throw EngineError.conflict("\(agent) has no session") }
         heard(from: agent)
-        switch ledger.publish(volume) {
+        switch ledger.publish(volume, at: clock.now()) {
         case .accepted(let stored):
             outbox.append(.put(stored))
             hold(HeldVolume(key: volume.key, generation: stored.head), agent)
@@ -116,6 +116,8 @@ extension Coordinator {
                     StoredLock(
                         lock: request.lock, assignment: request.assignment, agent: request.agent, needs: request.needs, forks: request.forks
                     )))
+            let now = clock.now()
+            for key in Set(request.needs.map(\.key)) where ledger.used(key, at: now) { outbox.append(.setLastUse(now, of: key)) }
             warnOfLostHeads(request)
             // Who waits settles before it answers.
             lockBell.ring(request.lock, last: 1)

@@ -15,7 +15,7 @@ struct VolumeLedger {
     enum Publication: Equatable {
         /// It is the head now.
         case accepted(StoredVolume)
-        /// It was the head already.
+        /// It is a part of the history already: announced again, or by an agent that made the same of the same.
         case known(generation: Int)
         /// Others were first.
         case behind(head: Int)
@@ -35,27 +35,52 @@ struct VolumeLedger {
         return held.generation > volume.removed && held.generation <= volume.head
     }
 
+    /// Bytes that the newest generations changed, the head's first; as many as are known without a gap.
+    func changes(of key: VolumeKey) -> [Int64] {
+        guard let volume = volumes[key], volume.head > volume.removed else { return [] }
+        var bytes: [Int64] = []
+        for publication in volume.publications.reversed() {
+            guard publication.generation == volume.head - bytes.count else { break }
+            bytes.append(publication.bytes)
+        }
+        return bytes
+    }
+
     /// A delta upon `parent`. It is accepted upon the head only, once.
-    mutating func publish(_ publication: PublishVolume) -> Publication {
+    mutating func publish(_ publication: PublishVolume, at time: Timestamp) -> Publication {
         var volume = volumes[publication.key] ?? StoredVolume(key: publication.key)
         let head = head(of: publication.key)
-        if head > 0, volume.digest == publication.digest, volume.parent == publication.parent { return .known(generation: head) }
+        if let same = volume.publications.last(where: { $0.digest == publication.digest && $0.parent == publication.parent }) {
+            return .known(generation: same.generation)
+        }
         if publication.parent > 0, publication.parent <= volume.removed { return .gone }
         guard publication.parent == head else { return .behind(head: head) }
         volume.head += 1
-        volume.parent = publication.parent
-        volume.digest = publication.digest
         volume.bytes = max(0, publication.bytes)
         volume.files = max(0, publication.files)
+        volume.lastUse = max(volume.lastUse, time)
+        volume.publications.append(
+            StoredVolume.Publication(
+                generation: volume.head, parent: publication.parent, digest: publication.digest, bytes: max(0, publication.deltaBytes),
+                time: time))
+        if volume.publications.count > StoredVolume.publicationLimit { volume.publications.removeFirst() }
         volumes[publication.key] = volume
         return .accepted(volume)
+    }
+
+    /// A step got the volume.
+    /// - Returns: false where there is none yet.
+    mutating func used(_ key: VolumeKey, at time: Timestamp) -> Bool {
+        guard head(of: key) > 0 else { return false }
+        volumes[key]?.lastUse = time
+        return true
     }
 
     /// Ends the volume's history. Its numbers go on, so that what an absent agent still has is never taken for something new.
     mutating func remove(_ key: VolumeKey) -> StoredVolume? {
         guard var volume = volumes[key], volume.head > volume.removed else { return nil }
         volume.removed = volume.head
-        volume.digest = nil
+        volume.publications = []
         volume.bytes = 0
         volume.files = 0
         volumes[key] = volume
