@@ -82,6 +82,16 @@ let programs: [Target] = [
     .executableTarget(name: "farm", dependencies: ["Client", "FarmAPI", "BuildPlan", arguments, logging])
 ]
 
+/// What `Benchmarks/` runs.
+let benchmarks: [Target] = [
+    .executableTarget(
+        name: "volume-benchmark",
+        dependencies: [
+            "Volumes", "FarmAPI", "BuildPlan", "Digests", "BlockingIO", "Transport", "Certificates", logging,
+        ],
+        path: "Benchmarks/VolumeBenchmark")
+]
+
 let tests: [Target] = [
     .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
     .testTarget(name: "BlockingIOTests", dependencies: ["BlockingIO"]),
@@ -119,7 +129,7 @@ let tests: [Target] = [
 
 // The tests' script builds with FARM_WARNINGS_AS_ERRORS; someone who is in the middle of something does not.
 let settings: [SwiftSetting] = Context.environment["FARM_WARNINGS_AS_ERRORS"] == nil ? [] : [.treatAllWarnings(as: .error)]
-for target in pure + libraries + agent + coordinator + programs + tests { target.swiftSettings = settings }
+for target in pure + libraries + agent + coordinator + programs + benchmarks + tests { target.swiftSettings = settings }
 
 let package = Package(
     name: "farm",
@@ -131,6 +141,6 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
-    targets: systemLibraries + pure + libraries + agent + coordinator + programs + tests,
+    targets: systemLibraries + pure + libraries + agent + coordinator + programs + benchmarks + tests,
     swiftLanguageModes: [.v6]
 )

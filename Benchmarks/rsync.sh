@@ -4,9 +4,15 @@
 rsync_process=
 rsync_port=
 rsync_destination=
+# A program that measures what it runs, for who wants to know what the sender costs.
+rsync_wrapper=
 
 start_rsync() {
-    local attempt
+    local attempt program=/usr/bin/rsync arguments="rsync --daemon --config=$work/rsync/daemon.conf"
+    if [ -n "$rsync_wrapper" ]; then
+        program=$rsync_wrapper
+        arguments="volume-benchmark measure $work/rsync/sender $arguments"
+    fi
     say "starting rsync behind stunnel"
     mkdir -p "$work/rsync/source"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
@@ -23,8 +29,8 @@ accept = 127.0.0.1:$rsync_port
 cert = $work/rsync/certificate.pem
 key = $work/rsync/key.pem
 sslVersionMin = TLSv1.3
-exec = /usr/bin/rsync
-execArgs = rsync --daemon --config=$work/rsync/daemon.conf
+exec = $program
+execArgs = $arguments
 EOF
         stunnel4 "$work/rsync/stunnel.conf" >"$work/rsync/stunnel.log" 2>&1 &
         rsync_process=$!

@@ -1,0 +1,3 @@
+import Glibc
+
+await Command.run(Array(CommandLine.arguments.dropFirst()))

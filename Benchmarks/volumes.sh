@@ -1,0 +1,225 @@
+# One volume on two agents, without builds around it: how long until a generation that another agent has can be mounted here, beside
+# rsync over TLS, which brings the same change to another folder. Both agents are processes of their own with the real store and the real
+# protocol; see docs/performance.md.
+# shellcheck shell=bash disable=SC2154 # run.sh sets and reads the variables that the parts share
+
+volumes_agents=''
+
+# start_agent NAME IN OUT: as a process whose commands go to descriptor IN and whose answers come from OUT.
+start_agent() {
+    local name=$1 folder=$work/volumes
+    rm -f "$folder/$name.in" "$folder/$name.out"
+    mkfifo "$folder/$name.in" "$folder/$name.out"
+    "$FARM_PROGRAMS/volume-benchmark" agent "$name" "$folder/setup" "$folder/$name" \
+        <"$folder/$name.in" >"$folder/$name.out" 2>>"$folder/$name.log" \
+        5>&- 6<&- 7>&- 8<&- &
+    eval "${name}_process=$!"
+    volumes_agents="$volumes_agents $!"
+    eval "exec $2>'$folder/$name.in' $3<'$folder/$name.out'"
+}
+
+start_holder() {
+    start_agent holder 7 8
+    read -r holder_address <&8 || fail "the holder did not start: $(tail -3 "$work/volumes/holder.log")"
+}
+
+stop_holder() {
+    exec 7>&- 8<&-
+    wait "$holder_process" || true
+}
+
+start_receiver() {
+    start_agent receiver 5 6
+    read -r _ <&6 || fail "the receiver did not start: $(tail -3 "$work/volumes/receiver.log")"
+}
+
+# Ends what is left; run.sh calls it at its end.
+stop_volumes() {
+    local process
+    [ -n "$volumes_agents" ] || return 0
+    exec 7>&- 8<&- 5>&- 6<&-
+    for process in $volumes_agents; do
+        kill -TERM "$process" 2>/dev/null || true
+        wait "$process" || true
+    done
+    volumes_agents=''
+}
+
+# The answer is in $reply.
+reply=
+tell_holder() {
+    echo "$*" >&7
+    read -r reply <&8 || fail "holder: $*: $(tail -3 "$work/volumes/holder.log")"
+}
+tell_receiver() {
+    echo "$*" >&5
+    read -r reply <&6 || fail "receiver: $*: $(tail -3 "$work/volumes/receiver.log")"
+}
+
+# Bytes in both directions on the connections to the holder, within TCP.
+wire_bytes() {
+    ss -tinH state established "( dport = :${holder_address##*:} )" |
+        awk -v RS='[ \t\n]+' -F: '/^bytes_(sent|received):/ { all += $2 } END { printf "%d", all }'
+}
+
+# volumes_choose ID CASE COUNT: a new volume with the data of a case, at the holder and as rsync's source and destination; the receiver
+# has it too unless told otherwise.
+volumes_choose() {
+    volumes_id=$1 volumes_case=$2 volumes_count=$3
+    tell_holder volume "$1"
+    tell_receiver volume "$1"
+    mkdir -p "$work/rsync/$1-source" "$work/rsync/$1-destination"
+    rm -f "$work/rsync/source"
+    ln -s "$1-source" "$work/rsync/source"
+    rsync_destination=$work/rsync/$1-destination
+    say "volumes: making $3 of $2"
+    "$FARM_PROGRAMS/volume-benchmark" make "$2" "$work/rsync/source/" "$3"
+    tell_holder make "$2" "$3"
+    generation=${reply% *}
+}
+
+# The change of a round on both sides.
+volumes_change() {
+    tell_holder change "$volumes_case" "$volumes_count" "$1"
+    generation=${reply% *}
+    note volumes "$2: publishing" farm s "${reply#* }"
+    "$FARM_PROGRAMS/volume-benchmark" change "$volumes_case" "$work/rsync/source/" "$volumes_count" "$1"
+}
+
+# volumes_need ROW: the receiver needs the newest generation.
+volumes_need() {
+    local before after wall cpu peak received reached
+    sync
+    tell_holder usage
+    before="$(wire_bytes) $reply"
+    tell_receiver need "$generation" "$holder_address"
+    read -r wall cpu peak received reached <<<"$reply"
+    tell_holder usage
+    after="$(wire_bytes) $reply"
+    [ "$reached" = "$generation" ] || fail "$1: generation $reached instead of $generation: $(tail -3 "$work/volumes/receiver.log")"
+    [ -n "$1" ] || return 0
+    note volumes "$1" farm s "$wall"
+    note volumes "$1: receiver's processor" farm s "$cpu"
+    note volumes "$1: sender's processor" farm s "$(awk -v all="$before $after" 'BEGIN { split(all, v); print v[5] - v[2] }')"
+    note volumes "$1: receiver's memory" farm MB "$(awk -v peak="$peak" 'BEGIN { print peak / 1e6 }')"
+    note volumes "$1: sender's memory" farm MB "$(awk -v all="$before $after" 'BEGIN { split(all, v); print v[6] / 1e6 }')"
+    note volumes "$1: wire" farm MB "$(awk -v all="$before $after" 'BEGIN { split(all, v); print (v[4] - v[1]) / 1e6 }')"
+}
+
+volumes_rsync() {
+    local wall cpu peak sender before after
+    : >"$work/rsync/sender"
+    before=$(stunnel_processor)
+    sync
+    rm -f "$work/rsync/receiver"
+    "$FARM_PROGRAMS/volume-benchmark" measure "$work/rsync/receiver" \
+        env RSYNC_SSL_TYPE=openssl "RSYNC_SSL_CA_CERT=$work/rsync/certificate.pem" LC_ALL=C \
+        rsync-ssl -aHAX --delete --stats --no-human-readable "rsync://localhost:$rsync_port/data/" "$rsync_destination/" \
+        >"$work/last.log" 2>&1 || { cat "$work/last.log" >&2; fail "rsync failed"; }
+    read -r wall cpu peak <"$work/rsync/receiver"
+    until [ -s "$work/rsync/sender" ]; do sleep 0.05; done
+    after=$(stunnel_processor)
+    [ -n "$1" ] || return 0
+    sender=$(awk '{ cpu += $2; if ($3 > peak) peak = $3 } END { print cpu, peak / 1e6 }' "$work/rsync/sender")
+    note volumes "$1" rsync s "$wall"
+    note volumes "$1: receiver's processor" rsync s "$cpu"
+    note volumes "$1: sender's processor" rsync s "$(awk -v a="$before" -v b="$after" -v c="${sender% *}" 'BEGIN { print b - a + c }')"
+    note volumes "$1: receiver's memory" rsync MB "$(awk -v peak="$peak" 'BEGIN { print peak / 1e6 }')"
+    note volumes "$1: sender's memory" rsync MB "${sender#* }"
+    note volumes "$1: wire" rsync MB "$(rsync_megabytes)"
+}
+
+# The proxy's own time; its rsync is measured by itself.
+stunnel_processor() {
+    awk -v tick="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / tick }' "/proc/$rsync_process/stat"
+}
+
+# Both sides have the same, as rsync sees it with checksums; the times of folders are not compared.
+volumes_compare() {
+    local path different
+    tell_receiver mount
+    path=$reply
+    different=$(rsync -aHAXnicO --delete "$work/rsync/source/" "$path/" | head -5)
+    tell_receiver release
+    [ -z "$different" ] || fail "$volumes_id: the receiver has other files than rsync's source: $different"
+}
+
+# volumes_rounds ROW ROUNDS
+volumes_rounds() {
+    local round
+    for ((round = 1; round <= $2; round++)); do
+        volumes_change "$round" "$1"
+        volumes_need "$1"
+        volumes_rsync "$1"
+    done
+}
+
+# Without a common generation: the holder's journal is gone, so that only a comparison can tell what has changed.
+volumes_forget() {
+    stop_holder
+    rm -f "$work"/volumes/holder/*/*.journal
+    start_holder
+    tell_holder volume "$volumes_id"
+}
+
+volumes_row() { case " ${volumes_rows:-all} " in *" all "* | *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+
+measure_volumes() {
+    local files=$((600 * scale)) objects=$((20 * scale)) blocks=$((5243 * scale)) round count
+    mkdir -p "$work/volumes"
+    "$FARM_PROGRAMS/volume-benchmark" setup "$work/volumes/setup"
+    rsync_wrapper="$FARM_PROGRAMS/volume-benchmark"
+    start_rsync
+    rm -rf "$work/rsync/source"
+    start_holder
+    start_receiver
+    if volumes_row files || volumes_row empty || volumes_row comparison; then
+        volumes_choose files files "$files"
+        volumes_need "empty destination"
+        volumes_rsync "empty destination"
+        volumes_rounds "1% changed" "$runs"
+        for ((round = 1; round <= runs; round++)); do
+            volumes_need "nothing changed"
+            volumes_rsync "nothing changed"
+        done
+        volumes_compare
+        if volumes_row comparison; then
+            for ((round = runs + 1; round <= 2 * runs; round++)); do
+                tell_holder change files "$files" "$round"
+                generation=${reply% *}
+                "$FARM_PROGRAMS/volume-benchmark" change files "$work/rsync/source/" "$files" "$round"
+                volumes_forget
+                volumes_need "1% changed, by comparison"
+                volumes_rsync "1% changed, by comparison"
+            done
+            volumes_compare
+        fi
+    fi
+    if volumes_row objects; then
+        volumes_choose objects objects "$objects"
+        volumes_need ''
+        volumes_rsync ''
+        volumes_rounds "objects, 10% edited" "$runs"
+        volumes_compare
+    fi
+    if volumes_row big; then
+        volumes_choose big big "$blocks"
+        volumes_need ''
+        volumes_rsync ''
+        volumes_rounds "big file, 1% of blocks" "$runs"
+        volumes_compare
+    fi
+    if volumes_row growth; then
+        for count in $((files / 10)) "$files" $((files * 10)); do
+            volumes_choose "growth-$count" files "$count"
+            volumes_need ''
+            for ((round = 1; round <= runs; round++)); do
+                volumes_change "$round" "600 changed of $count"
+                volumes_need "600 changed of $count"
+            done
+            rm -rf --one-file-system "$work/rsync/growth-$count-source"
+        done
+    fi
+    stop_volumes
+    stop_rsync
+}
