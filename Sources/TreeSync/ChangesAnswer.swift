@@ -8,10 +8,13 @@ public enum ChangesAnswer: Sendable, Equatable {
     case delta(generation: Int, DeltaManifest)
     /// There is no common generation: everything there is.
     case whole(generation: Int, VolumeManifest)
+    /// There is no common generation, and the asker has a tree of its own to compare with this one.
+    case compare(generation: Int)
 
     private static let sameTag: UInt8 = 0
     private static let deltaTag: UInt8 = 1
     private static let wholeTag: UInt8 = 2
+    private static let compareTag: UInt8 = 3
     /// Generations are counted; nobody reaches this.
     static let generationLimit: UInt64 = 1 << 40
 
@@ -33,6 +36,10 @@ public enum ChangesAnswer: Sendable, Equatable {
             head.number(generation)
             try blocks.write(head.bytes)
             try blocks.write(manifest.encoded())
+        case .compare(let generation):
+            head.byte(Self.compareTag)
+            head.number(generation)
+            try blocks.write(head.bytes)
         }
         try blocks.finish()
     }
@@ -46,6 +53,10 @@ public enum ChangesAnswer: Sendable, Equatable {
             return (.same, blocks.received)
         }
         let generation = Int(try blocks.number(upTo: generationLimit))
+        if tag == compareTag {
+            _ = try blocks.rest(upTo: 0)
+            return (.compare(generation: generation), blocks.received)
+        }
         let bytes = try blocks.rest(upTo: VolumeManifest.encodedLimit)
         switch tag {
         case deltaTag: return (.delta(generation: generation, try DeltaManifest(decoding: bytes)), blocks.received)

@@ -75,12 +75,13 @@ extension DeltaManifest {
 
 extension ByteEncoder {
     /// The bytes with their digest behind them.
-    fileprivate consuming func sealed() -> [UInt8] {
+    consuming func sealed() -> [UInt8] {
         raw(Digest.of(bytes).bytes)
         return bytes
     }
 
-    fileprivate mutating func path(_ path: TreePath, after previous: TreePath) {
+    /// A path without what it shares with the one before.
+    mutating func path(_ path: TreePath, after previous: TreePath) {
         var shared = 0
         let most = min(path.count, previous.count)
         while shared < most, path[shared] == previous[shared] { shared += 1 }
@@ -88,7 +89,8 @@ extension ByteEncoder {
         string(path[shared...])
     }
 
-    fileprivate mutating func entries(_ entries: [TreeEntry]) {
+    /// A list of entries.
+    mutating func entries(_ entries: some Collection<TreeEntry>) {
         number(entries.count)
         var previous: TreePath = []
         for entry in entries {
@@ -98,7 +100,8 @@ extension ByteEncoder {
         }
     }
 
-    private mutating func entry(_ entry: TreeEntry) {
+    /// All of an entry but its path.
+    mutating func entry(_ entry: TreeEntry) {
         var kind: UInt8
         switch entry.content {
         case .directory: kind = 0
@@ -133,7 +136,8 @@ extension ByteEncoder {
 }
 
 extension ByteDecoder {
-    fileprivate init(sealed bytes: UnsafeRawBufferPointer, magic: [UInt8]) throws {
+    /// The body of bytes that end with their digest.
+    init(sealed bytes: UnsafeRawBufferPointer, magic: [UInt8]) throws {
         guard bytes.count >= magic.count + Digest.byteCount, bytes.prefix(magic.count).elementsEqual(magic) else {
             throw TreeSyncError.badManifest("it does not begin as one")
         }
@@ -143,18 +147,19 @@ extension ByteDecoder {
         self.init(UnsafeRawBufferPointer(rebasing: body[magic.count...]))
     }
 
-    fileprivate func end() throws {
+    /// Throws where there is more.
+    func end() throws {
         guard remaining == 0 else { throw TreeSyncError.badManifest("\(remaining) bytes too many") }
     }
 
     /// A count of things of which each takes at least `minimum` bytes.
-    fileprivate mutating func count(of minimum: Int) throws -> Int {
+    mutating func count(of minimum: Int) throws -> Int {
         let count = try number(Int.self, upTo: Int.max)
         guard count <= remaining / minimum else { throw TreeSyncError.badManifest("a count of \(count)") }
         return count
     }
 
-    fileprivate mutating func path(after previous: TreePath) throws -> TreePath {
+    mutating func path(after previous: TreePath) throws -> TreePath {
         let shared = try number(Int.self, upTo: previous.count)
         let own = try number(Int.self, upTo: TreePaths.lengthLimit - shared)
         let bytes = try raw(own)
@@ -168,7 +173,8 @@ extension ByteDecoder {
         }
     }
 
-    fileprivate mutating func entries() throws -> [TreeEntry] {
+    /// A list of entries.
+    mutating func entries() throws -> [TreeEntry] {
         let count = try count(of: ManifestFormat.entryMinimum)
         var entries: [TreeEntry] = []
         entries.reserveCapacity(count)
@@ -179,7 +185,8 @@ extension ByteDecoder {
         return entries
     }
 
-    private mutating func entry(_ path: TreePath) throws -> TreeEntry {
+    /// What ``ByteEncoder/entry(_:)`` wrote.
+    mutating func entry(_ path: TreePath) throws -> TreeEntry {
         let flags = try byte()
         let mode = try number(UInt16.self, upTo: 0o7777)
         let uid = try number(UInt32.self, upTo: .max)

@@ -33,6 +33,8 @@ actor MemoryCoordinator {
         volumes[key] = nil
         goneVolumes.insert(key)
     }
+    /// The volume is removed, and may be made anew.
+    func restart(_ key: VolumeKey) { volumes[key] = nil }
     func head(_ key: VolumeKey) -> Int { volumes[key]?.head ?? 0 }
     func holders(_ key: VolumeKey) -> [String: Int] { volumes[key]?.holders ?? [:] }
     func isLocked(_ key: VolumeKey) -> Bool { !(volumes[key]?.users.isEmpty ?? true) }

@@ -32,11 +32,12 @@ public actor PeerClient {
         return pipe
     }
 
-    /// What has changed in a volume since a generation (0 for none), and the bytes that the answer took.
+    /// What has changed in a volume since a generation (0 for none), and the bytes that the answer took. With `compares`, a holder that
+    /// can't tell asks for a comparison instead of telling everything.
     func changes(
-        from holder: Holder, key: VolumeKey, known: Int, wanted: Int
+        from holder: Holder, key: VolumeKey, known: Int, wanted: Int, compares: Bool = false
     ) async throws -> (answer: ChangesAnswer, received: Int64) {
-        let question = try FarmJSON.encode(ChangesQuestion(key: key, known: known, wanted: wanted))
+        let question = try FarmJSON.encode(ChangesQuestion(key: key, known: known, wanted: wanted, compares: compares))
         let response = try await send(
             ClientRequest(method: "POST", target: PeerRoutes.changes, body: .bytes(ByteBuffer(bytes: question))), to: holder)
         let pipe = BytePipe()
@@ -44,6 +45,34 @@ public actor PeerClient {
         let result = try await BlockingPool.shared.run {
             defer { pipe.abandon() }
             return try ChangesAnswer.read(from: pipe)
+        }
+        await arriving
+        return result
+    }
+
+    /// Compares a tree that is here with a holder's, with which it has no generation in common.
+    func compare(
+        _ tree: ComparedTree, with holder: Holder, key: VolumeKey, generation: Int
+    ) async throws -> TreeComparison.Outcome {
+        let head = Base64URL.encode(try FarmJSON.encode(FetchHead(key: key, generation: generation)))
+        let request = BytePipe()
+        let questions = OutboundBody.stream(length: nil) { writer in try await PipeBridge.pump(request, into: writer) }
+        // Unblocks whoever writes or reads it, however this ends.
+        defer { request.abandon() }
+        let response = try await send(
+            ClientRequest(
+                method: "POST", target: PeerRoutes.compare, headers: [HeaderField(PeerRoutes.headHeader, head)], body: questions),
+            to: holder)
+        let pipe = BytePipe()
+        async let arriving: Void = PipeBridge.pump(response.body, into: pipe)
+        var random = SystemRandomNumberGenerator()
+        let secret = (0..<TreeComparison.keyLength).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+        let result = try await BlockingPool.shared.run {
+            defer {
+                request.finish()
+                pipe.abandon()
+            }
+            return try TreeComparison.run(local: tree, key: secret, request: request, response: pipe)
         }
         await arriving
         return result

@@ -4,9 +4,10 @@ import FarmAPI
 enum PeerRoutes {
     static let layerPrefix = "/peer/v1/layers/"
     static let changes = "/peer/v1/volumes/changes"
+    static let compare = "/peer/v1/volumes/compare"
     static let fetch = "/peer/v1/volumes/fetch"
     static let grantHeader = "farm-grant"
-    /// The volume and the generation that a fetch is about: ``FetchHead`` as JSON. The body is the stream of wanted files.
+    /// The volume and the generation that a fetch or a comparison is about: ``FetchHead`` as JSON. The body is the stream of wanted files.
     static let headHeader = "farm-fetch"
     /// A question is a key and a number.
     static let questionLimit = 64 << 10
@@ -21,9 +22,11 @@ struct ChangesQuestion: Codable, Sendable {
     var known: Int
     /// The generation that the coordinator says is here.
     var wanted: Int
+    /// The asker has a tree that it would rather compare than be told everything.
+    var compares = false
 }
 
-/// What a fetch is about.
+/// What a fetch or a comparison is about.
 struct FetchHead: Codable, Sendable {
     var key: VolumeKey
     var generation: Int

@@ -64,14 +64,22 @@ public final class PeerServer: Sendable {
             try authorize(request, peer, Grant.object(of: question.key))
             return try await changes(question)
         case ("POST", PeerRoutes.fetch):
-            guard let text = request.headers.first(named: PeerRoutes.headHeader), let bytes = Base64URL.decode(text) else {
-                throw Refusal(status: 400, message: "the header \(PeerRoutes.headHeader) is missing")
-            }
-            let head = try Self.decode(FetchHead.self, bytes)
+            let head = try Self.head(of: request)
             try authorize(request, peer, Grant.object(of: head.key))
             return try await fetch(head, request.body)
+        case ("POST", PeerRoutes.compare):
+            let head = try Self.head(of: request)
+            try authorize(request, peer, Grant.object(of: head.key))
+            return try compare(head, request.body)
         default: throw Refusal(status: 404, message: "there is no \(request.method) \(request.path)")
         }
+    }
+
+    private static func head(of request: ServerRequest) throws -> FetchHead {
+        guard let text = request.headers.first(named: PeerRoutes.headHeader), let bytes = Base64URL.decode(text) else {
+            throw Refusal(status: 400, message: "the header \(PeerRoutes.headHeader) is missing")
+        }
+        return try decode(FetchHead.self, bytes)
     }
 
     private static func decode<T: Decodable>(_ type: T.Type, _ bytes: [UInt8]) throws -> T {
@@ -120,7 +128,9 @@ public final class PeerServer: Sendable {
             // The coordinator is mistaken about this agent. Who asks need not wait until it has been told.
             Task { [disclaim] in await disclaim(question.key) }
         }
-        let found = try await PipeBridge.servingPool.run { try store.changes(of: question.key, since: question.known) }
+        let found = try await PipeBridge.servingPool.run {
+            try store.changes(of: question.key, since: question.known, compares: question.compares)
+        }
         guard let (answer, snapshot) = found else {
             throw Refusal(status: 404, message: "this agent has nothing newer of that volume")
         }
@@ -133,11 +143,33 @@ public final class PeerServer: Sendable {
     }
 
     private func fetch(_ head: FetchHead, _ body: InboundBody) async throws -> ServerResponse {
-        // Pinned until the stream ends. A newer generation would have other contents.
+        let snapshot = try pinned(head)
+        return Self.conversation(body) { request, response in
+            try ContentSender.serve(request: request, files: try snapshot.files(), response: response)
+        }
+    }
+
+    private func compare(_ head: FetchHead, _ body: InboundBody) throws -> ServerResponse {
+        let snapshot = try pinned(head)
+        let store = store
+        return Self.conversation(body) { request, response in
+            try ComparisonServer.serve(request: request, tree: try store.tree(of: snapshot), response: response)
+        }
+    }
+
+    /// Pinned as long as it is referred to. A newer generation would have other contents.
+    private func pinned(_ head: FetchHead) throws -> VolumeSnapshot {
         guard let snapshot = store.snapshot(of: head.key), snapshot.generation == head.generation else {
             throw Refusal(status: 409, message: "this agent's newest generation of that volume is no longer \(head.generation)")
         }
-        return ServerResponse(
+        return snapshot
+    }
+
+    /// A response that is made while the request arrives.
+    private static func conversation(
+        _ body: InboundBody, _ serve: @escaping @Sendable (_ request: BytePipe, _ response: BytePipe) throws -> Void
+    ) -> ServerResponse {
+        ServerResponse(
             status: 200,
             body: .stream(length: nil) { writer in
                 let request = BytePipe()
@@ -145,7 +177,7 @@ public final class PeerServer: Sendable {
                 do {
                     try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer) { response in
                         defer { request.abandon() }
-                        try ContentSender.serve(request: request, files: try snapshot.files(), response: response)
+                        try serve(request, response)
                     }
                 } catch {
                     request.abandon()

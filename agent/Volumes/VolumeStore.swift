@@ -32,6 +32,7 @@ public final class VolumeStore: Sendable {
     let directory: String
     /// What is being published just now.
     let announcements = Announcements()
+    private let digests = DigestKeeper()
     private let boot = VolumeFiles.bootID()
     private let contents = Mutex(Contents())
     /// Held by whoever changes a state and writes it: blocks threads of the pool only, never one that merely asks.
@@ -78,7 +79,8 @@ public final class VolumeStore: Sendable {
         }
         state.layers = Array(
             state.layers.prefix { VolumeFiles.exists("\(path)/\($0.name)") && VolumeFiles.exists("\(path)/\($0.name).manifest") })
-        guard !state.layers.isEmpty else { return nil }
+        // Without a number it was the base of a transfer that did not end.
+        guard state.generation > 0 else { return nil }
         if state.layers != before.layers {
             let generation = state.generation
             state.journal.removeAll { $0.to > generation }
@@ -88,6 +90,8 @@ public final class VolumeStore: Sendable {
         if state != before { try write(state) }
         var known = Set(state.journal.map(\.file))
         known.insert(Self.stateName)
+        // Of this kernel's life only: a number may be given a second time after a power loss.
+        if before.boot == state.boot { known.insert(DigestKeeper.fileName) }
         for layer in state.layers { known.formUnion([layer.name, "\(layer.name).manifest"]) }
         for leftover in try VolumeFiles.names(in: path) where !known.contains(leftover) {
             try Self.unmountAndRemove("\(path)/\(leftover)")
@@ -135,6 +139,11 @@ public final class VolumeStore: Sendable {
 
     /// The newest generation here, pinned; nil for none.
     func snapshot(of key: VolumeKey) -> VolumeSnapshot? {
+        base(of: key).flatMap { $0.generation > 0 ? $0 : nil }
+    }
+
+    /// The newest generation here or, after ``unnumber(_:)``, the tree that is left, which counts as generation 0; pinned.
+    func base(of key: VolumeKey) -> VolumeSnapshot? {
         contents.withLock { contents in
             guard let state = contents.volumes[key]?.state, !state.layers.isEmpty else { return nil }
             let names = state.layers.map(\.name)
@@ -184,9 +193,16 @@ public final class VolumeStore: Sendable {
         try DeltaManifest(decoding: try VolumeFiles.read(path, upTo: VolumeManifest.encodedLimit))
     }
 
+    /// A generation with the digests of its directories. Blocks.
+    func tree(of snapshot: VolumeSnapshot) throws -> ComparedTree {
+        try digests.tree(of: snapshot, directory: directory(of: snapshot.key))
+    }
+
     /// The answer to a peer that has generation `known` (0 for none); nil where this agent has nothing newer. The snapshot is the
     /// generation that the answer leads to. Blocks.
-    func changes(of key: VolumeKey, since known: Int) throws -> (ChangesAnswer, VolumeSnapshot)? {
+    ///
+    /// - Parameter compares: the peer has a tree to compare where the journal does not lead from it to this one.
+    func changes(of key: VolumeKey, since known: Int, compares: Bool = false) throws -> (ChangesAnswer, VolumeSnapshot)? {
         guard let snapshot = snapshot(of: key) else { return nil }
         if known == snapshot.generation { return (.same, snapshot) }
         guard known < snapshot.generation else { return nil }
@@ -197,6 +213,7 @@ public final class VolumeStore: Sendable {
             for entry in journal { whole = whole.followed(by: try delta("\(path)/\(entry.file)")) }
             return (.delta(generation: snapshot.generation, whole), snapshot)
         }
+        if compares { return (.compare(generation: snapshot.generation), snapshot) }
         return (.whole(generation: snapshot.generation, try snapshot.manifest()), snapshot)
     }
 
@@ -277,6 +294,7 @@ public final class VolumeStore: Sendable {
     /// Merges layers where there are too many, writes through to the disk, and removes what nobody needs. Blocks, for long; for the
     /// background. Other changes of the volume may go on, but no second one of this.
     func maintain(_ key: VolumeKey) throws {
+        try keepDigests(key)
         if layerCount(of: key) > Self.layerLimit { try compact(key) }
         let written = contents.withLock { $0.volumes[key]?.state.layers.filter { !$0.isDurable }.map(\.name) } ?? []
         if !written.isEmpty {
@@ -288,6 +306,32 @@ public final class VolumeStore: Sendable {
             }
         }
         try removeTrash(key)
+    }
+
+    private func keepDigests(_ key: VolumeKey) throws {
+        guard let snapshot = snapshot(of: key) else { return }
+        try digests.keep(snapshot, directory: directory(of: key)) { known in
+            guard case .delta(snapshot.generation, let delta)? = try changes(of: key, since: known)?.0 else { return nil }
+            return delta
+        }
+    }
+
+    /// Takes the number from what is here: its history is no longer the coordinator's, but it is still something to build upon. Until
+    /// something is appended it is no generation to anybody but ``base(of:)``, and it is gone after a restart. Blocks.
+    func unnumber(_ key: VolumeKey) throws {
+        var files: [String] = []
+        try change(key) { volume in
+            for index in volume.state.layers.indices {
+                volume.state.layers[index].from = 0
+                volume.state.layers[index].to = 0
+            }
+            files = volume.state.journal.map(\.file)
+            volume.state.journal = []
+        }
+        digests.forget(key)
+        contents.withLock { $0.cache.removeAll { $0.key == key } }
+        let path = directory(of: key)
+        for file in files + [DigestKeeper.fileName] { unlink("\(path)/\(file)") }
     }
 
     /// Merges the deltas into one, or all into a new base when they have become large against it. By hard links.
@@ -351,6 +395,7 @@ public final class VolumeStore: Sendable {
             contents.withLock { contents in
                 contents.cache.removeAll { $0.key == key }
                 contents.volumes[key] = nil
+                digests.forget(key)
             }
             // The state first: without it, what a crash leaves is no volume.
             unlink("\(path)/\(Self.stateName)")

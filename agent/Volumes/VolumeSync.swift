@@ -29,7 +29,8 @@ struct VolumeSync: Sendable {
         var outcome = Outcome(generation: store.generation(of: key))
         if outcome.generation > head {
             // The history here is not the coordinator's: the volume was removed there meanwhile, or a publication never arrived.
-            try? await BlockingPool.shared.run { [store] in try store.drop(key) }
+            // What is here is still most of what will be brought; with nothing to bring it is nothing.
+            try? await BlockingPool.shared.run { [store] in try head > 0 ? store.unnumber(key) : store.drop(key) }
             outcome.generation = 0
         }
         for holder in holders where outcome.generation < head && (holder.generation ?? head) > outcome.generation {
@@ -42,6 +43,7 @@ struct VolumeSync: Sendable {
             }
             outcome.generation = store.generation(of: key)
         }
+        if outcome.generation == 0, store.base(of: key) != nil { try? await BlockingPool.shared.run { [store] in try store.drop(key) } }
         if outcome.generation < head {
             let have = outcome.generation == 0 ? "it starts empty" : "generation \(outcome.generation) is used"
             outcome.notes.append("volume \(key.id): no agent that can be reached has generation \(head); \(have)")
@@ -62,10 +64,9 @@ struct VolumeSync: Sendable {
     }
 
     private func bringOnce(_ key: VolumeKey, to wanted: Int, from holder: Holder, _ received: inout Int64) async throws -> Int64 {
-        let snapshot = store.snapshot(of: key)
+        let snapshot = store.base(of: key)
         let known = snapshot?.generation ?? 0
-        let (answer, bytes) = try await peers.changes(from: holder, key: key, known: known, wanted: wanted)
-        received += bytes
+        let answer = try await changes(of: key, since: snapshot, wanted: wanted, from: holder, &received)
         let store = store
         let (fetch, staging, change) = try await BlockingPool.shared.run { () -> (DeltaFetch, String, Change) in
             let local = try snapshot?.manifest() ?? VolumeManifest()
@@ -98,6 +99,34 @@ struct VolumeSync: Sendable {
         }
     }
 
+    /// Asks what has changed; where the holder can't tell, compares, and where that fails, has everything told.
+    private func changes(
+        of key: VolumeKey, since snapshot: VolumeSnapshot?, wanted: Int, from holder: Holder, _ received: inout Int64
+    ) async throws -> FoundChanges {
+        let known = snapshot?.generation ?? 0
+        let (answer, bytes) = try await peers.changes(from: holder, key: key, known: known, wanted: wanted, compares: snapshot != nil)
+        received += bytes
+        guard case .compare(let generation) = answer, let snapshot else { return .told(answer) }
+        do {
+            let tree = try await BlockingPool.shared.run { [store] in try store.tree(of: snapshot) }
+            let outcome = try await peers.compare(tree, with: holder, key: key, generation: generation)
+            received += outcome.received
+            return .compared(generation: generation, outcome)
+        } catch let error as TreeSyncError {
+            logger.warning(
+                "comparison failed, everything is asked for",
+                metadata: ["volume": "\(key.id)", "agent": "\(holder.agent)", "error": "\(error)"])
+            let (answer, bytes) = try await peers.changes(from: holder, key: key, known: known, wanted: wanted)
+            received += bytes
+            return .told(answer)
+        }
+    }
+
+    private enum FoundChanges: Sendable {
+        case told(ChangesAnswer)
+        case compared(generation: Int, TreeComparison.Outcome)
+    }
+
     /// What is to be done to get from what is here to what the holder has.
     private struct Change: Sendable {
         var generation: Int
@@ -105,20 +134,28 @@ struct VolumeSync: Sendable {
         /// Of the new generation.
         var manifest: VolumeManifest
 
-        init(_ answer: ChangesAnswer, from local: VolumeManifest, known: Int) throws {
+        private init(generation: Int, delta: DeltaManifest, manifest: VolumeManifest) {
+            self.generation = generation
+            self.delta = delta
+            self.manifest = manifest
+        }
+
+        init(_ found: FoundChanges, from local: VolumeManifest, known: Int) throws {
+            switch found {
+            case .compared(let generation, let outcome):
+                self.init(generation: generation, delta: outcome.delta, manifest: outcome.tree.manifest)
+            case .told(let answer): try self.init(answer, from: local, known: known)
+            }
+        }
+
+        private init(_ answer: ChangesAnswer, from local: VolumeManifest, known: Int) throws {
             switch answer {
-            case .same:
-                generation = known
-                delta = DeltaManifest()
-                manifest = local
-            case .delta(let generation, let delta):
-                self.generation = generation
-                self.delta = delta
-                manifest = local.applying(delta)
+            case .same: self.init(generation: known, delta: DeltaManifest(), manifest: local)
+            case .delta(let generation, let delta): self.init(generation: generation, delta: delta, manifest: local.applying(delta))
             case .whole(let generation, let manifest):
-                self.generation = generation
-                self.manifest = manifest
-                delta = known == 0 ? DeltaManifest(whole: manifest) : local.delta(to: manifest)
+                let delta = local.entries.isEmpty ? DeltaManifest(whole: manifest) : local.delta(to: manifest)
+                self.init(generation: generation, delta: delta, manifest: manifest)
+            case .compare: throw TreeSyncError.badStream("a comparison that nobody asked for")
             }
         }
     }
