@@ -23,6 +23,7 @@ let pure: [Target] = [
     .target(name: "Digests", dependencies: ["COpenSSL"]),
     .target(name: "BuildPlan", dependencies: ["Digests"]),
     .target(name: "DockerfileFrontend", dependencies: ["BuildPlan"]),
+    .target(name: "WerfFrontend", dependencies: ["BuildPlan", "DockerfileFrontend", "Digests", yams]),
     .target(name: "Scheduling", dependencies: ["BuildPlan", "Digests"]),
     .target(name: "GoTemplate", dependencies: ["Digests", yams]),
 ]
@@ -70,8 +71,8 @@ let coordinator: [Target] = [
     .target(
         name: "FarmCoordinator",
         dependencies: [
-            "Store", "Scheduling", "DockerfileFrontend", "BuildPlan", "Digests", "FarmAPI", "FileTree", "OCI", "BlockingIO", "Transport",
-            "Certificates", "Daemon", nio, logging,
+            "Store", "Scheduling", "DockerfileFrontend", "WerfFrontend", "BuildPlan", "Digests", "FarmAPI", "FileTree", "OCI", "BlockingIO",
+            "Transport", "Certificates", "Daemon", nio, logging,
         ], path: "coordinator/FarmCoordinator"),
     .executableTarget(
         name: "farm-coordinator", dependencies: ["FarmCoordinator", "FarmAPI", "Certificates", "Daemon", arguments, logging],
@@ -98,6 +99,7 @@ let tests: [Target] = [
     .testTarget(name: "BuildPlanTests", dependencies: ["Digests", "BuildPlan"]),
     .testTarget(name: "DockerfileFrontendTests", dependencies: ["BuildPlan", "DockerfileFrontend"]),
     .testTarget(name: "GoTemplateTests", dependencies: ["GoTemplate"]),
+    .testTarget(name: "WerfConformance", dependencies: ["BuildPlan", "Digests", "DockerfileFrontend", "WerfFrontend"]),
     .testTarget(name: "SchedulingTests", dependencies: ["BuildPlan", "Digests", "Scheduling"]),
     .testTarget(name: "FileTreeTests", dependencies: ["BlockingIO", "BuildPlan", "CLinux", "Digests", "FileTree"]),
     .testTarget(name: "TreeSyncTests", dependencies: ["BlockingIO", "Digests", "TreeSync", "CLinux"]),

@@ -131,7 +131,7 @@ struct StageBuilder {
             config.stopSignal = signal
             record("STOPSIGNAL \(signal)")
         case .healthcheck(let check):
-            let result = healthcheck(check)
+            let result = check.value
             config.healthcheck = result
             record("HEALTHCHECK \(JSONText.array(result.test))")
         case .maintainer(let author):
@@ -265,20 +265,5 @@ struct StageBuilder {
         }
         config.volumes = volumes.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         record("VOLUME \(JSONText.array(shown))")
-    }
-
-    private func healthcheck(_ check: HealthcheckInstruction) -> Healthcheck {
-        guard case .check(let line, let durations) = check else { return Healthcheck(test: ["NONE"]) }
-        var result =
-            switch line {
-            case .shell(let text): Healthcheck(test: ["CMD-SHELL", text])
-            case .exec(let words): Healthcheck(test: ["CMD"] + words)
-            }
-        result.interval = durations.interval
-        result.timeout = durations.timeout
-        result.startPeriod = durations.startPeriod
-        result.startInterval = durations.startInterval
-        result.retries = durations.retries
-        return result
     }
 }

@@ -1,0 +1,108 @@
+import Testing
+
+@testable import WerfFrontend
+
+@Suite struct HostileYAMLTests {
+    private let start = "configVersion: 1\nproject: a\n---\n"
+
+    /// Each line has ten times the one before: 10^9 values in ten lines.
+    private var laughs: String {
+        var text = "image: a\nfrom: x\nshell:\n  install: &a0 [x]\n"
+        for level in 1...9 {
+            let item = "*a\(level - 1)"
+            text += "  k\(level): &a\(level) [\((0..<10).map { _ in item }.joined(separator: ", "))]\n"
+        }
+        return text
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `Aliases of aliases end with an error, not with the memory`() {
+        #expect(error(start + laughs).contains("with its aliases the file has more than"))
+    }
+
+    @Test(
+        .timeLimit(.minutes(1)),
+        arguments: [
+            "*a9 : x", "[*a9]: x", "{x: *a9}: x", "[ *a9, 1 ] : x", "? *a9\n: x", "?\n  - *a9\n: x", "{? [*a9] : x}", "- ? *a9",
+        ])
+    func `An alias in a key is refused before anything compares the keys`(_ key: String) {
+        let message = error(start + laughs + key + "\n")
+        #expect(message.contains("alias"), "\(message)")
+    }
+
+    @Test func `Aliases and merge keys work where they are not keys`() throws {
+        let config = try werf(
+            """
+            image: a
+            from: &base alpine
+            shell: &shell
+              install: &steps [make, 'echo *steps done']
+            ---
+            image: b
+            from: *base
+            shell:
+              <<: *shell
+              setup: *steps
+
+            """)
+        guard case .stapel(let image) = try #require(config["b"]).body else { return #expect(Bool(false)) }
+        #expect(image.base.name == "alpine")
+        #expect(image.shell?.commands == [.install: ["make", "echo *steps done"], .setup: ["make", "echo *steps done"]])
+    }
+
+    @Test func `Values that stand in each other too deep are refused`() {
+        #expect(
+            error(start + "image: a\nfrom: " + String(repeating: "[", count: 900) + String(repeating: "]", count: 900)).contains(
+                "deeper than"))
+        #expect(!error(start + "image: a\nfrom: " + String(repeating: "[", count: 100_000)).isEmpty)
+    }
+
+    @Test func `A file that is too long is refused`() {
+        #expect(error(start + "# " + String(repeating: "x", count: YAMLReader.maximumBytes)).contains("expected at most"))
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `Any bytes give a config or an error`() throws {
+        var random = Seeded(state: 7)
+        let seed = """
+            configVersion: 1
+            project: a
+            ---
+            image: [a, b]
+            from: alpine
+            mount: [{from: build_dir, to: /a}]
+            git: [{to: /app, stageDependencies: {install: ['**/*']}}]
+            shell: {install: &x [make], setup: *x}
+            docker: {ENV: {A: b}, CMD: [a], HEALTHCHECK: "CMD a"}
+            ---
+            image: c
+            dockerfile: Dockerfile
+            args: {A: b}
+            """
+        let words = [
+            "&x", "*x", "? ", ": ", "- ", "[", "]", "{", "}", "\n", "---\n", "'", "\"", "~", "..", "/", "\u{0}", "é", "<<: *x", "!!int",
+        ]
+        for _ in 0..<2_000 {
+            var bytes = Array(seed.utf8)
+            for _ in 0..<Int.random(in: 1...6, using: &random) {
+                let place = Int.random(in: 0...bytes.count, using: &random)
+                if Bool.random(using: &random) {
+                    bytes.insert(contentsOf: Array(words.randomElement(using: &random)?.utf8 ?? "x".utf8), at: place)
+                } else {
+                    bytes.removeSubrange(place..<min(bytes.count, place + Int.random(in: 0...9, using: &random)))
+                }
+            }
+            _ = error(String(decoding: bytes, as: UTF8.self))
+        }
+    }
+}
+
+/// SplitMix64: the same numbers in each run.
+struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
