@@ -8,6 +8,9 @@ public final class BlockingPool: Sendable {
     /// Enough that a few slow disks or peers do not hold up the rest; a blocked thread costs its stack only.
     public static let defaultThreadLimit = 64
 
+    /// A walk may go as deep as a path of 4096 bytes allows, 2,048 directories, with a few kilobytes each. Memory is taken when it is used.
+    static let stackSize = 32 << 20
+
     /// The pool that code without wishes of its own uses.
     public static let shared = BlockingPool(limit: defaultThreadLimit)
 
@@ -47,6 +50,7 @@ public final class BlockingPool: Sendable {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        pthread_attr_setstacksize(&attributes, Self.stackSize)
         var thread = pthread_t()
         // Ownership: the retained entry is consumed by the new thread; if there is none, it is released here.
         let retained = Unmanaged.passRetained(entry)

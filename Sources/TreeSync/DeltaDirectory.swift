@@ -7,8 +7,9 @@ public enum DeltaDirectory {
     /// - Parameters:
     ///   - layers: the lowest first.
     ///   - delta: what all of them together are.
+    ///   - base: the generation that they stand upon; empty for none.
     ///   - target: is there and empty, on the same file system.
-    public static func merge(_ layers: [String], delta: DeltaManifest, into target: String) throws {
+    public static func merge(_ layers: [String], delta: DeltaManifest, upon base: VolumeManifest, into target: String) throws {
         let files = try GenerationFiles(layers: layers)
         let writer = try TreeWriter(directory: target)
         for entry in delta.puts {
@@ -23,15 +24,17 @@ public enum DeltaDirectory {
                 try writer.copy(entry, from: file)
             }
         }
-        try whiteouts(of: delta, writer)
+        try eachWhiteout(of: delta, upon: base) { try writer.whiteout($0) }
         try writer.finish()
     }
 
     /// Makes a directory that holds `old` hold `new`, which was rebased from it: whiteouts and directories come and go, contents stay.
-    public static func rebase(_ directory: String, from old: DeltaManifest, to new: DeltaManifest) throws {
+    ///
+    /// - Parameter base: the generation that `new` stands upon.
+    public static func rebase(_ directory: String, from old: DeltaManifest, to new: DeltaManifest, upon base: VolumeManifest) throws {
         let writer = try TreeWriter(directory: directory)
         let before = Set(old.puts.lazy.map(\.path))
-        try eachWhiteout(of: old) { try writer.remove($0) }
+        try eachDeletion(of: old) { try writer.remove($0) }
         for entry in new.puts {
             if before.contains(entry.path) {
                 if entry.isDirectory { writer.touch(entry) }
@@ -39,16 +42,22 @@ public enum DeltaDirectory {
                 try writer.make(entry)
             }
         }
-        try whiteouts(of: new, writer)
+        try eachWhiteout(of: new, upon: base) { try writer.whiteout($0) }
         try writer.finish()
     }
 
-    private static func whiteouts(of delta: DeltaManifest, _ writer: TreeWriter) throws {
-        try eachWhiteout(of: delta) { try writer.whiteout($0) }
+    /// The deletions that need a whiteout: what `base` has, in a directory that stays.
+    ///
+    /// Several deltas made one may delete what is not below them. overlayfs hides whiteouts only in directories that it merges: in one that
+    /// is new they would be listed, and nobody could open them.
+    static func eachWhiteout(of delta: DeltaManifest, upon base: VolumeManifest, _ body: (TreePath) throws -> Void) rethrows {
+        try eachDeletion(of: delta) { path in
+            if base[path] != nil { try body(path) }
+        }
     }
 
-    /// The deletions that need a whiteout: below another one or below a file there is nothing to hide.
-    static func eachWhiteout(of delta: DeltaManifest, _ body: (TreePath) throws -> Void) rethrows {
+    /// The deletions in directories of the delta: below another one or below a file there is nothing to hide.
+    private static func eachDeletion(of delta: DeltaManifest, _ body: (TreePath) throws -> Void) rethrows {
         guard !delta.deletions.isEmpty else { return }
         let directories = Set(delta.puts.lazy.filter(\.isDirectory).map(\.path))
         for path in delta.deletions {

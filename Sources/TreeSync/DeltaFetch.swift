@@ -36,7 +36,7 @@ public struct DeltaFetch: Sendable {
     public func prepare() throws -> Round {
         let writer = try TreeWriter(directory: directory)
         for entry in delta.puts where entry.file == nil { try writer.make(entry) }
-        try DeltaDirectory.eachWhiteout(of: delta) { try writer.whiteout($0) }
+        try DeltaDirectory.eachWhiteout(of: delta, upon: local) { try writer.whiteout($0) }
         for index in plan.empty { try writer.writeFile(delta.puts[index]) { _ in } }
         var wants = plan.wants
         for item in plan.locals where try !makeLocal(item, writer) { wants.append(FetchPlan.Want(put: item.put, basis: nil)) }

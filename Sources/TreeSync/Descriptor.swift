@@ -21,8 +21,15 @@ public final class Descriptor: Sendable {
     /// Opens a directory of this machine.
     static func directory(_ path: String) throws -> Descriptor { try open(path, O_RDONLY | O_DIRECTORY) }
 
+    /// PATH_MAX counts the NUL.
+    private static let longestCall = 4095
+
     /// Opens a path below this directory: no link is followed, at no place, and nothing outside is reached.
     func openBelow(_ path: TreePath, _ flags: Int32, mode: mode_t = 0) throws -> Descriptor {
+        if path.count > Self.longestCall, let slash = path[..<Self.longestCall].lastIndex(of: TreePaths.slash) {
+            let upper = try openBelow(Array(path[..<slash]), CLINUX_O_PATH | O_DIRECTORY)
+            return try upper.openBelow(Array(path[(slash + 1)...]), flags, mode: mode)
+        }
         let resolve = UInt64(CLINUX_RESOLVE_BENEATH | CLINUX_RESOLVE_NO_SYMLINKS | CLINUX_RESOLVE_NO_MAGICLINKS)
         let number = path.withCPath { clinux_openat2(self.number, $0, UInt64(flags | O_CLOEXEC | O_NOFOLLOW), UInt64(mode), resolve) }
         guard number >= 0 else { throw TreeSyncError.last("opening", path) }

@@ -64,7 +64,9 @@ public struct FetchPlan: Sendable {
             let old = local[entry.path]
             if let digest = entry.file?.digest, let place = here[digest] {
                 let source = old?.file?.digest == digest ? old ?? local.entries[place] : local.entries[place]
-                let isMove = entry.file?.linkGroup == 0 && deleted.contains(source.path) && source.hasInode(like: entry)
+                // An inode that has other names too would be seen as a hard link of them.
+                let isAlone = entry.file?.linkGroup == 0 && source.file?.linkGroup == 0
+                let isMove = isAlone && deleted.contains(source.path) && source.hasInode(like: entry)
                 locals.append(Local(put: index, source: source.path, isMove: isMove))
             } else {
                 wants.append(Want(put: index, basis: Self.basis(for: entry, old)))

@@ -180,3 +180,15 @@ private struct TreeCheck {
         }
     }
 }
+
+/// Numbers of hard links: the generation in which the inode got its names, and a count in it.
+enum LinkGroups {
+    /// Room for sixteen million hard-linked files in one generation.
+    private static let bits: UInt64 = 24
+
+    /// - Parameter count: from 1, in the generation that follows `parent`.
+    static func number(_ count: UInt64, after parent: Int) -> UInt64 { (UInt64(parent) + 1) << bits | count }
+
+    /// The generation that gave a number.
+    static func generation(of number: UInt64) -> UInt64 { number >> bits }
+}

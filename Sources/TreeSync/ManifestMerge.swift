@@ -72,6 +72,22 @@ extension VolumeManifest {
 }
 
 extension DeltaManifest {
+    /// The same delta, its hard links numbered as those of the generation that follows `parent`.
+    ///
+    /// A number stands for one inode in the whole volume. Generations have different parents, and so different numbers.
+    public func numberingLinks(after parent: Int) -> DeltaManifest {
+        var renumbered = self
+        var numbers: [UInt64: UInt64] = [:]
+        for index in renumbered.puts.indices {
+            guard var file = renumbered.puts[index].file, file.linkGroup != 0 else { continue }
+            let number = numbers[file.linkGroup] ?? LinkGroups.number(UInt64(numbers.count) + 1, after: parent)
+            numbers[file.linkGroup] = number
+            file.linkGroup = number
+            renumbered.puts[index].content = .file(file)
+        }
+        return renumbered
+    }
+
     /// This delta and then the later one, as one.
     public func followed(by later: DeltaManifest) -> DeltaManifest {
         var gone = Set(later.deletions)

@@ -1,32 +1,20 @@
+import FileTree
 import Glibc
 
-/// Removal of directory trees.
+/// Removal of directory trees, of any depth: builds make what they like.
 public enum RemoveTree {
     /// Removes a path of this machine with all that is in it; one that is not there is no error. No link is followed and no mount is
     /// looked for: unmount before.
-    public static func remove(_ path: String) throws {
-        var status = stat()
-        guard lstat(path, &status) == 0 else {
-            if errno == ENOENT { return }
-            throw TreeSyncError.last("removing", path)
-        }
-        guard status.st_mode & S_IFMT == S_IFDIR else {
-            guard unlink(path) == 0 else { throw TreeSyncError.last("removing", path) }
-            return
-        }
-        try empty(try Descriptor.directory(path), [])
-        guard rmdir(path) == 0 else { throw TreeSyncError.last("removing", path) }
-    }
+    public static func remove(_ path: String) throws { try remove(Array(path.utf8), in: AT_FDCWD) }
 
-    private static func empty(_ directory: Descriptor, _ path: TreePath) throws {
-        for name in try TreeReader.names(in: directory, path) {
-            if name.withCPath({ unlinkat(directory.number, $0, 0) }) == 0 { continue }
-            let below = TreePaths.join(path, name)
-            guard errno == EISDIR || errno == EPERM else { throw TreeSyncError.last("removing", below) }
-            try empty(try directory.openBelow(name, O_RDONLY | O_DIRECTORY), below)
-            guard name.withCPath({ unlinkat(directory.number, $0, AT_REMOVEDIR) }) == 0 else {
-                throw TreeSyncError.last("removing", below)
-            }
+    /// The same for a name in an open directory.
+    static func remove(_ name: [UInt8], in directory: Descriptor) throws { try remove(name, in: directory.number) }
+
+    private static func remove(_ path: [UInt8], in directory: Int32) throws {
+        do {
+            try TreeRemoval.remove(path, in: directory)
+        } catch FileTreeError.system(_, let path, let code) {
+            throw TreeSyncError.system(operation: "removing", path: TreePaths.text(path), code: code)
         }
     }
 }

@@ -61,10 +61,14 @@ final class TreeWriter {
             guard fchownat(directory.number, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) == 0 else {
                 throw TreeSyncError.last("setting the owner of", entry.path)
             }
-            // A symlink's mode can't be set.
-            if entry.content == .fifo, fchmodat(directory.number, name, mode_t(entry.mode), 0) != 0 {
-                throw TreeSyncError.last("setting the mode of", entry.path)
+            if entry.content == .fifo {
+                // Not to wait for somebody who writes.
+                let number = openat(directory.number, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)
+                guard number >= 0 else { throw TreeSyncError.last("opening", entry.path) }
+                try setMetadata(of: Descriptor(owning: number), entry)
+                return
             }
+            // A symlink's mode can't be set.
             guard clinux_set_times(directory.number, name, entry.modified, entry.modified) == 0 else {
                 throw TreeSyncError.last("setting the times of", entry.path)
             }

@@ -13,17 +13,15 @@ public struct UpperIndex: ~Copyable {
 
     private let reader: TreeReader
     private let lower: VolumeManifest
-    private let generation: UInt64
+    private let generation: Int
     private var puts: [TreeEntry] = []
     private var deletions: [TreePath] = []
     private var links: [UInt64: (group: UInt64, members: Int)] = [:]
 
-    /// Room for sixteen million hard-linked files in one generation.
-    private static let groupBits: UInt64 = 24
     /// A file counts as sparse when at least this much of it is holes.
     private static let worthwhileHoles: Int64 = 64 << 10
-    /// Each level holds a descriptor while what is below it is read.
-    private static let depthLimit = 256
+    /// So many levels hold a descriptor while what is below them is read; deeper ones open theirs again.
+    private static let heldDepth = 64
     private static let opaque = Array("trusted.overlay.opaque".utf8)
     private static let overlayPrefix = Array("trusted.overlay.".utf8)
 
@@ -34,7 +32,7 @@ public struct UpperIndex: ~Copyable {
     public init(directory: String, lower: VolumeManifest, generation: Int) throws {
         reader = try TreeReader(directory: directory)
         self.lower = lower
-        self.generation = UInt64(generation) + 1
+        self.generation = generation
     }
 
     /// The delta; empty when nothing changed but times of directories.
@@ -54,22 +52,35 @@ public struct UpperIndex: ~Copyable {
 
     /// Returns whether there is anything to keep; else its entry was taken back.
     private mutating func directory(_ path: TreePath, hidesLower inherited: Bool, depth: Int = 0) throws -> Bool {
-        guard depth <= Self.depthLimit else {
-            throw TreeSyncError.unsupported(path: TreePaths.text(path), what: "a directory nested deeper than \(Self.depthLimit)")
-        }
-        let directory = try reader.root.openBelow(path, O_RDONLY | O_DIRECTORY)
-        let item = TreeReader.Item(status: try directory.status(path))
-        let names = try TreeReader.attributeNames(of: directory, path)
-        let hidesLower = try inherited || isOpaque(directory, names)
-        let entry = TreeEntry(
-            path: path, mode: UInt16(item.status.st_mode & 0o7777), uid: item.status.st_uid, gid: item.status.st_gid,
-            modified: item.modified, attributes: try TreeReader.attributes(of: directory, names: names, path), content: .directory)
+        let root = reader.root
+        let held = depth < Self.heldDepth ? try root.openBelow(path, O_RDONLY | O_DIRECTORY) : nil
+        func directory() throws -> Descriptor { try held ?? root.openBelow(path, O_RDONLY | O_DIRECTORY) }
+        let (entry, names, hidesLower) = try self.entry(of: directory(), path, inherited)
         let place = puts.count
         puts.append(entry)
-        let children = try TreeReader.names(in: directory, path)
+        let children = try TreeReader.names(in: directory(), path)
         var changed = false
-        if hidesLower { changed = try expand(path, directory, children) }
-        for name in children where try child(name, of: path, in: directory, hidesLower: hidesLower, depth: depth) { changed = true }
+        if hidesLower { changed = try expand(path, directory(), children) }
+        for name in children {
+            let below = TreePaths.join(path, name)
+            guard below.count <= TreePaths.lengthLimit else {
+                leftOut.append(TreePaths.text(below))
+                try RemoveTree.remove(name, in: directory())
+                continue
+            }
+            let item = try TreeReader.item(name, in: directory(), below)
+            if item.kind != S_IFDIR {
+                if try child(name, below, item, in: directory()) { changed = true }
+            } else if try self.directory(below, hidesLower: hidesLower, depth: depth + 1) {
+                changed = true
+            } else {
+                let parent = try directory()
+                guard name.withCPath({ unlinkat(parent.number, $0, AT_REMOVEDIR) }) == 0 else {
+                    throw TreeSyncError.last("removing", below)
+                }
+            }
+        }
+        let directory = try directory()
         try removeOverlayAttributes(names, of: directory, path)
         if let old = lower[path] {
             var same = old
@@ -87,6 +98,17 @@ public struct UpperIndex: ~Copyable {
             puts.removeSubrange(place...)
         }
         return changed
+    }
+
+    private func entry(
+        of directory: Descriptor, _ path: TreePath, _ inherited: Bool
+    ) throws -> (entry: TreeEntry, attributeNames: [[UInt8]], hidesLower: Bool) {
+        let item = TreeReader.Item(status: try directory.status(path))
+        let names = try TreeReader.attributeNames(of: directory, path)
+        let entry = TreeEntry(
+            path: path, mode: UInt16(item.status.st_mode & 0o7777), uid: item.status.st_uid, gid: item.status.st_gid,
+            modified: item.modified, attributes: try TreeReader.attributes(of: directory, names: names, path), content: .directory)
+        return (entry, names, try inherited || isOpaque(directory, names))
     }
 
     /// Makes whiteouts for what an opaque directory hid and has not itself.
@@ -113,19 +135,8 @@ public struct UpperIndex: ~Copyable {
 
     private mutating func deleteInside(_ path: TreePath) { deletions += lower.inside(path).map { lower.entries[$0].path } }
 
-    private mutating func child(
-        _ name: [UInt8], of parent: TreePath, in directory: Descriptor, hidesLower: Bool, depth: Int
-    ) throws -> Bool {
-        let path = TreePaths.join(parent, name)
-        guard path.count <= TreePaths.lengthLimit else {
-            throw TreeSyncError.unsupported(path: TreePaths.text(path), what: "a path of \(path.count) bytes")
-        }
-        let item = try TreeReader.item(name, in: directory, path)
-        if item.kind == S_IFDIR {
-            if try self.directory(path, hidesLower: hidesLower, depth: depth + 1) { return true }
-            guard name.withCPath({ unlinkat(directory.number, $0, AT_REMOVEDIR) }) == 0 else { throw TreeSyncError.last("removing", path) }
-            return false
-        }
+    /// The same for what is no directory.
+    private mutating func child(_ name: [UInt8], _ path: TreePath, _ item: TreeReader.Item, in directory: Descriptor) throws -> Bool {
         if item.isWhiteout {
             if lower[path] != nil {
                 delete(path)
@@ -158,7 +169,12 @@ public struct UpperIndex: ~Copyable {
             path: path, mode: UInt16(item.status.st_mode & 0o7777), uid: item.status.st_uid, gid: item.status.st_gid,
             modified: item.modified, content: .fifo)
         switch item.kind {
-        case S_IFIFO: break
+        case S_IFIFO:
+            // Not to wait for somebody who writes.
+            let fifo = try directory.openBelow(name, O_RDONLY | O_NONBLOCK)
+            let names = try TreeReader.attributeNames(of: fifo, path)
+            entry.attributes = try TreeReader.attributes(of: fifo, names: names, path)
+            try removeOverlayAttributes(names, of: fifo, path)
         case S_IFLNK: entry.content = .symlink(target: try TreeReader.target(name, in: directory, path))
         case S_IFREG:
             let file = try directory.openBelow(name, O_RDONLY | CLINUX_O_NOATIME)
@@ -177,7 +193,7 @@ public struct UpperIndex: ~Copyable {
     private mutating func group(of item: TreeReader.Item) -> UInt64 {
         guard item.status.st_nlink > 1 else { return 0 }
         let inode = UInt64(item.status.st_ino)
-        var link = links[inode] ?? (group: generation << Self.groupBits | UInt64(links.count + 1), members: 0)
+        var link = links[inode] ?? (group: LinkGroups.number(UInt64(links.count + 1), after: generation), members: 0)
         link.members += 1
         links[inode] = link
         return link.group

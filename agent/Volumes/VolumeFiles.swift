@@ -20,13 +20,18 @@ enum VolumeFiles {
         let file = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw VolumeError.last("creating", aside) }
         defer { close(file) }
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
-            guard count > 0 else { throw VolumeError.last("writing", aside) }
-            rest = rest.dropFirst(count)
+        do {
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+                guard count > 0 else { throw VolumeError.last("writing", aside) }
+                rest = rest.dropFirst(count)
+            }
+            try rename(aside, path)
+        } catch {
+            unlink(aside)
+            throw error
         }
-        try rename(aside, path)
     }
 
     static func read(_ path: String, upTo limit: Int) throws -> [UInt8] {

@@ -95,10 +95,12 @@ struct VolumePublisher: Sendable {
                 candidate = try await BlockingPool.shared.run { [store = sync.store] in
                     let newest = store.snapshot(of: key)
                     let manifest = try newest?.manifest() ?? VolumeManifest()
-                    let rebased = made.delta.rebased(from: made.lower, onto: manifest)
-                    try DeltaDirectory.rebase(mount.upper, from: made.delta, to: rebased)
                     let base = newest?.generation ?? 0
-                    return Candidate(delta: rebased, base: base, lower: manifest, parent: max(base, head))
+                    let parent = max(base, head)
+                    // The other side has numbered its hard links too.
+                    let rebased = made.delta.rebased(from: made.lower, onto: manifest).numberingLinks(after: parent)
+                    try DeltaDirectory.rebase(mount.upper, from: made.delta, to: rebased, upon: manifest)
+                    return Candidate(delta: rebased, base: base, lower: manifest, parent: parent)
                 }
             }
         }

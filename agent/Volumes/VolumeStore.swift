@@ -254,6 +254,21 @@ public final class VolumeStore: Sendable {
         }
         state.counter += 1
         let name = "g\(generation)-\(state.counter)"
+        do {
+            try place(staged, as: name, delta, to: generation, upon: parent, manifest, &state)
+        } catch {
+            // The next attempt takes the same name.
+            discard(name, in: path)
+            throw error
+        }
+    }
+
+    private func place(
+        _ staged: String, as name: String, _ delta: DeltaManifest, to generation: Int, upon parent: Int, _ manifest: VolumeManifest,
+        _ state: inout VolumeState
+    ) throws {
+        let key = state.key
+        let path = directory(of: key)
         try VolumeFiles.write(delta.encoded(), to: "\(path)/\(name).manifest")
         try VolumeFiles.rename(staged, "\(path)/\(name)")
         state.layers.append(
@@ -274,6 +289,12 @@ public final class VolumeStore: Sendable {
             contents.volumes[key, default: Volume(state: published)].state = published
         }
         for file in forgotten { unlink("\(path)/\(file)") }
+    }
+
+    /// Removes what is left of a layer that did not become one.
+    private func discard(_ name: String, in path: String) {
+        try? RemoveTree.remove("\(path)/\(name)")
+        for suffix in ["manifest", "journal"] { unlink("\(path)/\(name).\(suffix)") }
     }
 
     private func write(_ state: VolumeState) throws {
@@ -344,20 +365,24 @@ public final class VolumeStore: Sendable {
         let first = above * 2 > state.layers[0].entries ? 0 : 1
         let merged = Array(state.layers[first...])
         var delta = DeltaManifest()
+        var base = VolumeManifest()
         if first == 0 {
             delta = DeltaManifest(whole: try snapshot.manifest())
         } else {
+            base = base.applying(try self.delta("\(path)/\(state.layers[0].name).manifest"))
             for layer in merged { delta = delta.followed(by: try self.delta("\(path)/\(layer.name).manifest")) }
         }
         let staging = try makeStaging(of: key)
+        var made: String?
         do {
-            try DeltaDirectory.merge(merged.map { "\(path)/\($0.name)" }, delta: delta, into: staging)
+            try DeltaDirectory.merge(merged.map { "\(path)/\($0.name)" }, delta: delta, upon: base, into: staging)
             try change(key) { volume in
                 guard volume.state.layers.dropFirst(first).prefix(merged.count).elementsEqual(merged, by: { $0.name == $1.name }) else {
                     throw VolumeError.conflict("volume \(key.id) has changed while its layers were merged")
                 }
                 volume.state.counter += 1
                 let name = "g\(snapshot.generation)-\(volume.state.counter)"
+                made = name
                 try VolumeFiles.write(delta.encoded(), to: "\(path)/\(name).manifest")
                 try VolumeFiles.rename(staging, "\(path)/\(name)")
                 let layer = VolumeState.Layer(
@@ -368,6 +393,7 @@ public final class VolumeStore: Sendable {
             }
         } catch {
             try? RemoveTree.remove(staging)
+            if let made { discard(made, in: path) }
             throw error
         }
     }

@@ -1,5 +1,4 @@
 import CLinux
-import FileTree
 import Glibc
 
 /// Deletes a directory with everything in it, of any depth, without following links. Blocks.
@@ -8,18 +7,21 @@ public enum TreeRemoval {
     private static let maximumDepth = 64
 
     /// Nothing happens if the path does not exist. A plain file is deleted too.
-    public static func remove(_ path: String) throws {
-        guard unlink(path) != 0, errno != ENOENT else { return }
-        guard errno == EISDIR else { throw LayerStoreError.call("delete", path) }
+    public static func remove(_ path: String) throws { try remove(Array(path.utf8), in: AT_FDCWD) }
+
+    /// The same for a path relative to an open directory, which stays the caller's.
+    public static func remove(_ path: [UInt8], in directory: Int32) throws {
+        guard withPath(path, { unlinkat(directory, $0, 0) }) != 0, errno != ENOENT else { return }
+        guard errno == EISDIR else { throw FileTreeError.last("delete", path) }
         var moved = 0
         var before: Int
         repeat {
             before = moved
             // A listing that is over does not see what was moved into it.
-            let root = try FileDescriptor(Array(path.utf8), flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            let root = try FileDescriptor(path, in: directory, flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
             try clear(root, below: root, depth: 0, moved: &moved)
         } while moved > before
-        guard rmdir(path) == 0 else { throw LayerStoreError.call("delete", path) }
+        guard withPath(path, { unlinkat(directory, $0, AT_REMOVEDIR) }) == 0 else { throw FileTreeError.last("delete", path) }
     }
 
     private static func clear(_ directory: FileDescriptor, below root: FileDescriptor, depth: Int, moved: inout Int) throws {
