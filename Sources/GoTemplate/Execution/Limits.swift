@@ -26,7 +26,7 @@ enum Limits {
     /// Each thread of a match keeps where the groups start and end.
     static let regexGroups = 200
     /// Instructions of regular expressions that count as one step: they are cheaper.
-    static let regexInstructionsPerStep = 16
+    static let regexInstructionsPerStep = 2
     /// Digits after the point and columns that a verb of printf may ask for.
     static let formatWidth = 100_000
     /// An error's text that goes on into the error of the template around it.
