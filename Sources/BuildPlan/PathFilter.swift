@@ -1,7 +1,7 @@
 /// werf's includePaths and excludePaths: globs relative to a tree or a part of it.
 ///
 /// A file is selected when an include matches it or a directory above it, or there is no include, and no exclude matches it or a directory
-/// above it. `*` and `?` stay within one name; `**` is any number of names.
+/// above it. `*` and `?` stay within one name; `**` is any number of names. Of a part that is a single file the file's name is the path.
 public struct PathFilter: Hashable, Sendable, Codable {
     /// Empty: everything.
     public var includes: [String]

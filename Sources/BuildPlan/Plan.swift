@@ -134,7 +134,8 @@ public enum Operation: Hashable, Sendable, Codable {
     case makeDirectory(path: String)
     /// werf's gitArchive and gitLatestPatch: files of the repository, which is the context.
     case git(GitOperation)
-    /// werf's `from` with mounts: each absolute path is an empty directory afterwards, made with its parents where it is not there.
+    /// werf's `from` with mounts: each absolute path is an empty directory afterwards, made with its parents where it is not there. A file
+    /// stays as it is: a file of the machine may be mounted over it.
     case emptyDirectories(paths: [String])
 
     /// Every tree that is read and enters the key, in a fixed order: that of the input digests of ``Step/key(parent:platform:inputs:)``.
@@ -166,6 +167,9 @@ public enum Operation: Hashable, Sendable, Codable {
 
     /// The trees that are read.
     public var sources: [TreeSource] { reads.map(\.source) }
+
+    /// True for werf's gitLatestPatch.
+    public var isPatch: Bool { if case .git(let git) = self { git.kind == .patch } else { false } }
 
     /// What of the repository is in the image after the step; nil for a step that leaves it as it was.
     public var gitMappings: [GitMapping]? {
@@ -307,7 +311,8 @@ public struct CopyOperation: Hashable, Sendable, Codable {
     public var from: TreeSource
     /// Absolute; ends in `/` where the instruction's did, or where several sources make it a directory.
     public var destination: String
-    /// `user[:group]` of `--chown`; nil keeps 0:0 for the context and the owners of a stage or image.
+    /// `user[:group]` of `--chown`; nil keeps 0:0 for the context and the owners of a stage or image. `user:` and `:group` say one and keep
+    /// the other.
     public var owner: String?
     /// `--chmod` in octal; nil keeps the source's.
     public var mode: UInt16?
@@ -339,4 +344,51 @@ public enum CopySource: Hashable, Sendable, Codable {
     case tree(String)
     /// A heredoc.
     case inline(InlineFile)
+}
+
+// Plans are stored with open builds, maybe by a program that did not know all of this yet.
+extension Plan {
+    /// Reads one that was stored; what it lacks has its default.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        stages = try container.decode([Stage].self, forKey: .stages)
+        target = try container.decode(Int.self, forKey: .target)
+        images = try container.decodeIfPresent([PlannedImage].self, forKey: .images) ?? []
+        platform = try container.decode(Platform.self, forKey: .platform)
+        warnings = try container.decode([String].self, forKey: .warnings)
+    }
+}
+
+extension Stage {
+    /// Reads one that was stored; what it lacks has its default.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        name = try container.decode(String.self, forKey: .name)
+        base = try container.decode(StageBase.self, forKey: .base)
+        steps = try container.decode([Step].self, forKey: .steps)
+        config = try container.decode(ImageConfig.self, forKey: .config)
+        history = try container.decode([HistoryEntry].self, forKey: .history)
+        references = try container.decodeIfPresent([StageReference].self, forKey: .references) ?? []
+    }
+}
+
+extension RunOperation {
+    /// Reads one that was stored; what it lacks has its default.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        arguments = try container.decode([String].self, forKey: .arguments)
+        environment = try container.decode([String].self, forKey: .environment)
+        unkeyedNames = try container.decodeIfPresent([String].self, forKey: .unkeyedNames) ?? []
+        workingDirectory = try container.decode(String.self, forKey: .workingDirectory)
+        user = try container.decodeIfPresent(String.self, forKey: .user)
+        network = try container.decode(NetworkMode.self, forKey: .network)
+        mounts = try container.decode([Mount].self, forKey: .mounts)
+        files = try container.decode([InlineFile].self, forKey: .files)
+        extraHosts = try container.decodeIfPresent([String].self, forKey: .extraHosts) ?? []
+        shmSize = try container.decodeIfPresent(UInt64.self, forKey: .shmSize)
+        dependencies = try container.decodeIfPresent([TreeSelection].self, forKey: .dependencies) ?? []
+        cacheVersion = try container.decodeIfPresent(String.self, forKey: .cacheVersion)
+        git = try container.decodeIfPresent([GitMapping].self, forKey: .git) ?? []
+        references = try container.decodeIfPresent([StageReference].self, forKey: .references) ?? []
+    }
 }

@@ -57,10 +57,10 @@ public struct RootSelector: Sendable {
     ///
     /// Names, kinds, modes, owners, extended attributes, device numbers, targets of symlinks, contents, and which names are links of one
     /// file. Reads every file once, several at a time.
-    public func digest(of selection: [RootMatch], excludes: IgnorePatterns = IgnorePatterns()) throws -> Digest {
-        let selection = kept(selection, excludes: excludes)
+    public func digest(of selection: [RootMatch], rules: PathRules = PathRules()) throws -> Digest {
+        let selection = kept(selection, rules: rules)
         var all: [(match: RootMatch, entries: [RootEntry])] = []
-        for match in selection { all.append((match, try resolver.entries(at: match.place, excludes: excludes))) }
+        for match in selection { all.append((match, try resolver.entries(at: match.place, rules: rules))) }
         let contents = try contents(
             of: all.flatMap { match, entries in
                 entries.lazy.filter { $0.status.kind == .file }.map { (FileKey($0.status), joined(match.place, $0.path)) }
@@ -77,17 +77,28 @@ public struct RootSelector: Sendable {
         return encoder.digest
     }
 
-    /// The content digest of a part of the root, or ``FileTreeError/notFound(path:)`` when nothing is there.
+    /// The content digest of a part of the root, or ``FileTreeError/notFound(path:)`` when nothing is there; with a filter, that of nothing.
     public func digest(of part: TreeSelection) throws -> Digest {
-        let matches = try select(part.path, wildcards: part.wildcards)
-        guard !matches.isEmpty else { throw FileTreeError.notFound(path: part.path) }
-        return try digest(of: matches, excludes: IgnorePatterns(patterns: part.excludes))
+        let matches = try select(part)
+        guard !matches.isEmpty || part.filter != nil else { throw FileTreeError.notFound(path: part.path) }
+        return try digest(of: matches, rules: part.rules)
+    }
+
+    /// What a part of the root is: with a filter it may be nothing.
+    public func select(_ part: TreeSelection) throws -> [RootMatch] {
+        do {
+            return try select(part.path, wildcards: part.wildcards)
+        } catch FileTreeError.notFound where part.filter != nil {
+            return []
+        } catch FileTreeError.notDirectory where part.filter != nil {
+            return []
+        }
     }
 
     /// A selection without the files that `--exclude` names themselves; in directories, patterns are relative to the directory.
-    public func kept(_ selection: [RootMatch], excludes: IgnorePatterns) -> [RootMatch] {
-        guard !excludes.isEmpty else { return selection }
-        return selection.filter { $0.status.kind == .directory || excludes.decision(path: $0.name, isDirectory: false) == .include }
+    public func kept(_ selection: [RootMatch], rules: PathRules) -> [RootMatch] {
+        guard !rules.isEmpty else { return selection }
+        return selection.filter { $0.status.kind == .directory || rules.decision(path: $0.name, isDirectory: false) == .include }
     }
 
     // Each file once, whatever the number of its names.

@@ -27,15 +27,15 @@ public struct RootMatch: Hashable, Sendable {
 extension RootResolver {
     /// Everything at and below a place, each directory before what is in it, names in order; sockets are left out.
     ///
-    /// What `excludes` (relative to the place) leaves out is not there, nor is a directory that would be there only for its excluded contents.
-    public func entries(at place: [UInt8], excludes: IgnorePatterns = IgnorePatterns()) throws -> [RootEntry] {
+    /// What `rules` (relative to the place) leaves out is not there, nor is a directory that would be there only for its excluded contents.
+    public func entries(at place: [UInt8], rules: PathRules = PathRules()) throws -> [RootEntry] {
         guard let status = try status(place) else { throw FileTreeError.notFound(path: FileTreeError.text(place)) }
         switch status.kind {
         case .directory:
             let directory = try open(place, flags: O_RDONLY | O_DIRECTORY)
             var found = [try Self.entry([], directory)]
             var waiting: [RootEntry] = []
-            try Self.list(directory, at: [], depth: 0, excludes, &waiting, &found)
+            try Self.list(directory, at: [], depth: 0, rules, &waiting, &found)
             return found
         case .file: return [try Self.entry([], try open(place, flags: O_RDONLY | O_NONBLOCK))]
         case .symlink: return [RootEntry(path: [], status: status, target: try readLink([], in: open(place, flags: CLINUX_O_PATH).number))]
@@ -44,7 +44,7 @@ extension RootResolver {
     }
 
     private static func list(
-        _ directory: FileDescriptor, at path: [UInt8], depth: Int, _ excludes: IgnorePatterns, _ waiting: inout [RootEntry],
+        _ directory: FileDescriptor, at path: [UInt8], depth: Int, _ rules: PathRules, _ waiting: inout [RootEntry],
         _ found: inout [RootEntry]
     ) throws {
         guard depth < TreeSelector.depthLimit else {
@@ -54,7 +54,7 @@ extension RootResolver {
             guard let status = try FileStatus.of(name, in: directory.number), status.kind != .socket else { continue }
             let child = joined(path, name)
             let isDirectory = status.kind == .directory
-            let decision = excludes.isEmpty ? .include : excludes.decision(path: child, isDirectory: isDirectory)
+            let decision = rules.isEmpty ? .include : rules.decision(path: child, isDirectory: isDirectory)
             if decision == .exclude { continue }
             var below: FileDescriptor?
             let entry: RootEntry
@@ -77,7 +77,7 @@ extension RootResolver {
                 waiting.removeAll()
                 found.append(entry)
             }
-            if let below { try list(below, at: child, depth: depth + 1, excludes, &waiting, &found) }
+            if let below { try list(below, at: child, depth: depth + 1, rules, &waiting, &found) }
             if waiting.count > waitingBefore { waiting.removeLast(waiting.count - waitingBefore) }
         }
     }

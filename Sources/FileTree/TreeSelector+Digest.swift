@@ -9,33 +9,33 @@ extension TreeSelector {
     ///
     /// Names, kinds, modes, targets of symlinks and contents enter it; the name of a selected directory does not, since only what is in
     /// it is copied. Takes time in proportion to the directories that the memo does not know.
-    public func digest(of selection: [SelectedEntry], excludes: IgnorePatterns = IgnorePatterns()) throws -> Digest {
+    public func digest(of selection: [SelectedEntry], rules: PathRules = PathRules()) throws -> Digest {
         var encoder = [UInt8]()
         encoder.append(contentsOf: Self.version.utf8)
-        let selection = kept(selection, excludes: excludes)
+        let selection = kept(selection, rules: rules)
         encoder.append(UInt64(selection.count))
         for match in selection {
             guard case .directory(let digest) = match.entry.content else {
                 append(match.entry, named: match.name, content: nil, to: &encoder)
                 continue
             }
-            let content = excludes.isEmpty ? try memoised(digest, depth: 0) : try filtered(match, excludes)
+            let content = rules.isEmpty ? try memoised(digest, depth: 0) : try filtered(match, rules)
             append(match.entry, named: [], content: content, to: &encoder)
         }
         return Digest.of(encoder)
     }
 
-    /// The content digest of a part of the tree, or ``FileTreeError/notFound(path:)`` when nothing is there.
+    /// The content digest of a part of the tree, or ``FileTreeError/notFound(path:)`` when nothing is there; with a filter, that of nothing.
     public func digest(of part: TreeSelection) throws -> Digest {
-        let matches = try select(part.path, wildcards: part.wildcards)
-        guard !matches.isEmpty else { throw FileTreeError.notFound(path: part.path) }
-        return try digest(of: matches, excludes: IgnorePatterns(patterns: part.excludes))
+        let matches = try select(part)
+        guard !matches.isEmpty || part.filter != nil else { throw FileTreeError.notFound(path: part.path) }
+        return try digest(of: matches, rules: part.rules)
     }
 
     /// A selection without the files that `--exclude` names themselves; in directories, patterns are relative to the directory.
-    public func kept(_ selection: [SelectedEntry], excludes: IgnorePatterns) -> [SelectedEntry] {
-        guard !excludes.isEmpty else { return selection }
-        return selection.filter { $0.entry.isDirectory || excludes.decision(path: $0.name, isDirectory: false) == .include }
+    public func kept(_ selection: [SelectedEntry], rules: PathRules) -> [SelectedEntry] {
+        guard !rules.isEmpty else { return selection }
+        return selection.filter { $0.entry.isDirectory || rules.decision(path: $0.name, isDirectory: false) == .include }
     }
 
     private func memoised(_ directory: Digest, depth: Int) throws -> Digest {
@@ -52,9 +52,9 @@ extension TreeSelector {
         return digest
     }
 
-    private func filtered(_ match: SelectedEntry, _ excludes: IgnorePatterns) throws -> Digest {
+    private func filtered(_ match: SelectedEntry, _ rules: PathRules) throws -> Digest {
         var encoder = [UInt8]()
-        try walk(match, excludes: excludes) { path, entry in
+        try walk(match, rules: rules) { path, entry in
             if !path.isEmpty { append(entry, named: path, content: nil, to: &encoder) }
         }
         return Digest.of(encoder)

@@ -71,6 +71,17 @@ public final class TreeSelector {
         }
     }
 
+    /// What a part of the tree is: with a filter it may be nothing.
+    public func select(_ part: TreeSelection) throws -> [SelectedEntry] {
+        do {
+            return try select(part.path, wildcards: part.wildcards)
+        } catch FileTreeError.notFound where part.filter != nil {
+            return []
+        } catch FileTreeError.notDirectory where part.filter != nil {
+            return []
+        }
+    }
+
     /// The entry of a path, links followed to the end.
     private func resolve(_ path: [[UInt8]], text: String) throws -> TreeEntry {
         var stack = [rootEntry]

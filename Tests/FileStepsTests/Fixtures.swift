@@ -15,7 +15,22 @@ final class Workshop {
     var local: [Digest: [UInt8]] = [:]
     var excludes: [String] = []
 
+    /// What is removed with this object.
+    private let isOwner: Bool
+    /// The directory that is looked at where there is no layer.
+    private let place: String
+
+    /// Another look at a workshop's directory.
+    init(asLayer: Bool, path: String, place: String = "image") {
+        self.path = path
+        self.asLayer = asLayer
+        self.place = place
+        isOwner = false
+    }
+
     init(asLayer: Bool) {
+        isOwner = true
+        place = "image"
         var template = Array("/tmp/farm-filesteps-XXXXXX".utf8CString)
         _ = mkdtemp(&template)
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -23,7 +38,7 @@ final class Workshop {
         for name in ["source", "image", "upper", "scratch"] { mkdir("\(path)/\(name)", 0o755) }
     }
 
-    deinit { try? FileRemoval.remove(Array(path.utf8)) }
+    deinit { if isOwner { try? FileRemoval.remove(Array(path.utf8)) } }
 
     var target: CopyTarget {
         asLayer ? .layer(below: "\(path)/image", upper: "\(path)/upper") : .mounted(root: "\(path)/image")
@@ -101,7 +116,7 @@ final class Workshop {
     /// What the image is afterwards: `path mode content`, sorted; directories end in `/`, links are `path -> target`.
     func image(below prefix: String = "") throws -> [String] {
         var found: [String: String] = [:]
-        for place in asLayer ? ["image", "upper"] : ["image"] {
+        for place in asLayer ? ["image", "upper"] : [place] {
             let resolver = try RootResolver(path: Array("\(path)/\(place)".utf8))
             guard try resolver.status(Array(prefix.utf8)) != nil else { continue }
             for entry in try resolver.entries(at: Array(prefix.utf8)) where !entry.path.isEmpty {
@@ -119,6 +134,9 @@ final class Workshop {
         }
         return found.keys.sorted().compactMap { found[$0] }
     }
+
+    /// What the image has of itself.
+    func kindBelow(_ name: String) -> FileStatus.Kind? { (try? FileStatus.of(Array("\(path)/image/\(name)".utf8)))?.kind }
 
     /// What is there in the new layer, or else in the image.
     func status(_ name: String) throws -> FileStatus? {

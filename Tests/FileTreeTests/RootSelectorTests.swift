@@ -9,7 +9,7 @@ import Testing
 @Suite(.enabled(if: geteuid() == 0, "needs root")) struct RootSelectorTests {
     private func digest(_ scratch: Scratch, _ path: String, excludes: [String] = []) throws -> Digest {
         let selector = try RootSelector(path: scratch.path)
-        return try selector.digest(of: selector.select(path, wildcards: true), excludes: IgnorePatterns(patterns: excludes))
+        return try selector.digest(of: selector.select(path, wildcards: true), rules: PathRules(excludes: excludes))
     }
 
     private func sample() throws -> Scratch {

@@ -61,7 +61,7 @@ import Testing
 
         func digest(_ pattern: String, excludes: [String] = []) throws -> Digest {
             let selector = selector
-            return try selector.digest(of: selector.select(pattern, wildcards: true), excludes: IgnorePatterns(patterns: excludes))
+            return try selector.digest(of: selector.select(pattern, wildcards: true), rules: PathRules(excludes: excludes))
         }
     }
 
@@ -144,7 +144,7 @@ import Testing
     @Test func `A closure is all that reading a selection needs`() throws {
         let tree = Memory(["a/b/c", "a/b/d", "a/l -> ../e/f", "e/f", "g/h"])
         for (path, contents) in [("a/b", ["a/b/c", "a/b/d"]), ("a/l", ["e/f"]), ("", ["a/b/c", "a/b/d", "e/f", "g/h"])] {
-            let closure = try tree.selector.closure(of: path, wildcards: true)
+            let closure = try tree.selector.closure(of: TreeSelection(source: .context, path: path, wildcards: true))
             #expect(Set(closure.contents.keys) == Set(contents.map { Digest.of($0) }))
             struct Partial: TreeReader {
                 let tree: Memory

@@ -57,20 +57,23 @@ public struct CopyExecutor {
             writer: try CopyWriter(target: open, input: input), scratch: Array(scratch.utf8))
         defer { copying.removeScratchFiles() }
         // An archive that is left out is not unpacked either, and its content need not be here.
-        let excludes = try IgnorePatterns(patterns: copy.excludes)
+        let rules = try PathRules(excludes: copy.excludes, filter: copy.filter)
+        func part(_ path: String) -> TreeSelection {
+            TreeSelection(source: copy.from, path: path, wildcards: copy.filter == nil, excludes: copy.excludes, filter: copy.filter)
+        }
         for source in copy.sources {
             switch (source, input) {
             case (.inline(let file), _): try copying.planner.add(inline: file, mode: copy.mode ?? Self.inlineMode)
             case (.tree, .none): throw FileStepError.noSource
             case (.tree(let path), .context(let reader, let root, let contents)):
                 let selector = TreeSelector(reader: reader, root: root)
-                for match in selector.kept(try selector.select(path, wildcards: true), excludes: excludes) {
+                for match in selector.kept(try selector.select(part(path)), rules: rules) {
                     try copying.add(match, of: selector, contents)
                 }
             case (.tree(let path), .root(let rootPath)):
                 let root = try FileDescriptor(Array(rootPath.utf8), flags: O_RDONLY | O_DIRECTORY)
                 let selector = RootSelector(root: root)
-                for match in selector.kept(try selector.select(path, wildcards: true), excludes: excludes) {
+                for match in selector.kept(try selector.select(part(path)), rules: rules) {
                     try copying.add(match, of: selector, RootResolver(root: root))
                 }
             }
@@ -83,14 +86,14 @@ public struct CopyExecutor {
 /// A COPY or ADD on its way: what was planned, and what had to be written already because an archive was unpacked after it.
 private struct Copying {
     let copy: CopyOperation
-    let owner: Owner?
+    let owner: OwnerChange?
     let target: OpenTarget
     var planner: CopyPlanner
     var writer: CopyWriter
     let scratch: [UInt8]
     private(set) var scratchFiles: [[UInt8]] = []
 
-    init(copy: CopyOperation, owner: Owner?, target: OpenTarget, planner: CopyPlanner, writer: CopyWriter, scratch: [UInt8]) {
+    init(copy: CopyOperation, owner: OwnerChange?, target: OpenTarget, planner: CopyPlanner, writer: CopyWriter, scratch: [UInt8]) {
         self.copy = copy
         self.owner = owner
         self.target = target
@@ -125,7 +128,7 @@ private struct Copying {
         let place = try planner.destinationDirectory()
         try writePlan()
         let directory = try target.open(place, flags: O_RDONLY | O_DIRECTORY)
-        let extracted: ExtractedOwner = owner.map { .fixed(uid: $0.uid, gid: $0.gid) } ?? .archive
+        let extracted: ExtractedOwner = owner.map { $0.applied(to: .root) }.map { .fixed(uid: $0.uid, gid: $0.gid) } ?? .archive
         try LayerArchive.unpack(from: file, intoRoot: directory.number, owner: extracted, devices: .create)
         return true
     }

@@ -21,6 +21,8 @@ struct PlannedFile: Sendable {
         case symlink(target: [UInt8])
         case fifo
         case device(FileStatus.Kind, UInt64)
+        /// Hides what is below, in a layer.
+        case whiteout
     }
 
     /// Relative to the root, without links.
@@ -44,6 +46,8 @@ struct PlannedDirectory: Sendable {
     var existing: FileStatus?
     /// True if it gets a name that it did not have.
     var gainsEntries = false
+    /// True if nothing of what was in it stays, in a layer.
+    var isOpaque = false
 }
 
 /// Everything that one COPY makes, decided before anything is written: directories before what is in them, each path once.
@@ -51,17 +55,24 @@ struct PlannedDirectory: Sendable {
 /// Contents can then come in any order, and what a later source replaces is never made.
 struct CopyPlan {
     private let resolver: RootResolver
+    /// True where files and directories take the place of whatever is there.
+    private let replaces: Bool
     /// Of directories that are made on the way to the destination.
-    private let created: Metadata
+    var created: Metadata
+    /// True where directories that are there keep their times whatever is put into them: for results that depend on no clock.
+    var keepsTimes = false
 
     private(set) var directories: [PlannedDirectory] = []
     private(set) var files: [PlannedFile] = []
     private var directoryIndex: [[UInt8]: Int] = [:]
     private var fileIndex: [[UInt8]: Int] = [:]
 
-    /// - Parameter owner: of directories that are made on the way.
-    init(resolver: RootResolver, owner: Owner) {
+    /// - Parameters:
+    ///   - owner: of directories that are made on the way.
+    ///   - replaces: a file may take the place of a directory that is there and the other way round; in a layer.
+    init(resolver: RootResolver, owner: Owner, replaces: Bool = false) {
         self.resolver = resolver
+        self.replaces = replaces
         created = Metadata(owner: owner, mode: 0o755, modified: nil)
     }
 
@@ -83,7 +94,7 @@ struct CopyPlan {
 
     private func isInNewDirectory(_ path: [UInt8]) -> Bool {
         guard let index = directoryIndex[Self.parent(path)] else { return false }
-        return directories[index].existing == nil
+        return directories[index].existing == nil || directories[index].isOpaque
     }
 
     /// Plans a directory and those above it; those that are there stay as they are.
@@ -105,6 +116,7 @@ struct CopyPlan {
         if fileIndex[path] != nil { throw FileStepError.replacesFile(path: path) }
         var existing: FileStatus?
         if !isInNewDirectory(path) { existing = try path.isEmpty ? resolver.root.status() : resolver.status(path) }
+        if replaces, existing?.kind != .directory { existing = nil }
         if let existing, existing.kind != .directory {
             throw metadata == nil ? FileStepError.notDirectory(path: path) : .replacesFile(path: path)
         }
@@ -115,7 +127,11 @@ struct CopyPlan {
 
     /// Plans a file in a planned directory, in place of any file that is there.
     mutating func add(_ file: PlannedFile) throws {
-        guard try occupant(of: file.path) != .directory else { throw FileStepError.replacesDirectory(path: file.path) }
+        if replaces {
+            guard directoryIndex[file.path] == nil else { throw FileStepError.replacesDirectory(path: file.path) }
+        } else {
+            guard try occupant(of: file.path) != .directory else { throw FileStepError.replacesDirectory(path: file.path) }
+        }
         if let index = fileIndex[file.path] {
             files[index] = file
             return
@@ -137,6 +153,20 @@ struct CopyPlan {
         case .fifo: try add(PlannedFile(path: path, content: .fifo, metadata: metadata))
         }
     }
+
+    /// Empties a planned directory that is there.
+    mutating func makeOpaque(_ path: [UInt8]) {
+        if let index = directoryIndex[path] { directories[index].isOpaque = true }
+    }
+
+    /// True where a directory is planned, be it that it is only passed through.
+    func hasDirectory(_ path: [UInt8]) -> Bool { directoryIndex[path] != nil }
+
+    /// True where a file is planned.
+    func hasFile(_ path: [UInt8]) -> Bool { fileIndex[path] != nil }
+
+    /// True where something that was planned will be in the directory.
+    func putsSomething(in path: [UInt8]) -> Bool { directoryIndex[path].map { directories[$0].gainsEntries } ?? false }
 
     private mutating func noteEntry(_ path: [UInt8]) {
         if !path.isEmpty, let index = directoryIndex[Self.parent(path)] { directories[index].gainsEntries = true }

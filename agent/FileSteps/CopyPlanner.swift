@@ -5,54 +5,56 @@ import FileTree
 struct CopyPlanner {
     private let copy: CopyOperation
     private let target: OpenTarget
-    private let owner: Owner?
-    private let excludes: IgnorePatterns
+    private let owner: OwnerChange?
+    private let rules: PathRules
     private var plan: CopyPlan
     private var resolvedDestination: [UInt8]?
 
     /// - Parameter owner: `--chown`'s.
-    init(copy: CopyOperation, target: OpenTarget, owner: Owner?) throws {
+    init(copy: CopyOperation, target: OpenTarget, owner: OwnerChange?) throws {
         self.copy = copy
         self.target = target
         self.owner = owner
-        excludes = try IgnorePatterns(patterns: copy.excludes)
-        plan = CopyPlan(resolver: target.resolver, owner: owner ?? .root)
+        rules = try PathRules(excludes: copy.excludes, filter: copy.filter)
+        plan = CopyPlan(resolver: target.resolver, owner: Self.applied(owner))
     }
 
     /// What was planned so far; the next plan begins anew.
     mutating func takePlan() -> CopyPlan {
-        defer { plan = CopyPlan(resolver: target.resolver, owner: owner ?? .root) }
+        defer { plan = CopyPlan(resolver: target.resolver, owner: Self.applied(owner)) }
         return plan
     }
+
+    private static func applied(_ owner: OwnerChange?) -> Owner { owner?.applied(to: .root) ?? .root }
 
     // MARK: Sources
 
     /// A heredoc.
     mutating func add(inline file: InlineFile, mode: UInt16) throws {
         let name = components(of: file.path.utf8).last ?? Array(file.path.utf8)
-        let metadata = Metadata(owner: owner ?? .root, mode: mode, modified: nil)
+        let metadata = Metadata(owner: Self.applied(owner), mode: mode, modified: nil)
         try plan.add(PlannedFile(path: try place(ofFile: name), content: .bytes(Array(file.content.utf8)), metadata: metadata))
     }
 
     /// A source in a context.
     mutating func add(_ match: SelectedEntry, of selector: TreeSelector) throws {
         guard match.entry.isDirectory else {
-            guard !selector.kept([match], excludes: excludes).isEmpty else { return }
-            try plan.add(match.entry, at: try place(ofFile: match.name), owner: owner ?? .root, mode: copy.mode)
+            guard !selector.kept([match], rules: rules).isEmpty else { return }
+            try plan.add(match.entry, at: try place(ofFile: match.name), owner: Self.applied(owner), mode: copy.mode)
             return
         }
         let base = try destinationDirectory()
-        try selector.walk(match, excludes: excludes) { path, entry in
-            if !path.isEmpty { try plan.add(entry, at: joined(base, path), owner: owner ?? .root, mode: copy.mode) }
+        try selector.walk(match, rules: rules) { path, entry in
+            if !path.isEmpty { try plan.add(entry, at: joined(base, path), owner: Self.applied(owner), mode: copy.mode) }
         }
     }
 
     /// A source in a mounted root.
     mutating func add(_ match: RootMatch, of resolver: RootResolver, selector: RootSelector) throws {
         let isDirectory = match.status.kind == .directory
-        guard isDirectory || !selector.kept([match], excludes: excludes).isEmpty else { return }
+        guard isDirectory || !selector.kept([match], rules: rules).isEmpty else { return }
         let base = try isDirectory ? destinationDirectory() : place(ofFile: match.name)
-        for entry in try resolver.entries(at: match.place, excludes: isDirectory ? excludes : IgnorePatterns()) {
+        for entry in try resolver.entries(at: match.place, rules: isDirectory ? rules : PathRules()) {
             if entry.path.isEmpty, isDirectory { continue }
             try add(entry, at: joined(base, entry.path), from: joined(match.place, entry.path))
         }
@@ -60,8 +62,9 @@ struct CopyPlanner {
 
     private mutating func add(_ entry: RootEntry, at path: [UInt8], from source: [UInt8]) throws {
         let status = entry.status
+        let own = Owner(uid: status.uid, gid: status.gid)
         let metadata = Metadata(
-            owner: owner ?? Owner(uid: status.uid, gid: status.gid), mode: copy.mode ?? status.mode, modified: status.modified,
+            owner: owner?.applied(to: own) ?? own, mode: copy.mode ?? status.mode, modified: status.modified,
             attributes: entry.attributes)
         let content: PlannedFile.Content
         switch status.kind {

@@ -13,13 +13,16 @@ struct CopyWriter {
     private let writer: TreeWriter
     private let provider: (any ContentProvider)?
     private let source: RootResolver?
+    private let linksFiles: Bool
     /// Files of earlier layers that have a name in this one: a second name would make them links of each other in the image.
     private var linked: Set<FileIdentity> = []
     /// First names of files of the source that have several.
     private var firstNames: [FileIdentity: [UInt8]] = [:]
 
-    init(target: OpenTarget, input: CopyInput) throws {
+    /// - Parameter linksFiles: false where what is made may be changed afterwards: it must not be a file of an earlier layer then.
+    init(target: OpenTarget, input: CopyInput, linksFiles: Bool = true) throws {
         self.target = target
+        self.linksFiles = linksFiles
         writer = TreeWriter(target: target)
         switch input {
         case .context(_, _, let contents):
@@ -41,6 +44,7 @@ struct CopyWriter {
         for file in plan.files {
             switch file.content {
             case .symlink, .fifo, .device: try writer.makeNode(file)
+            case .whiteout: try writer.makeWhiteout(file.path)
             case .bytes(let bytes):
                 let made = try writer.create(file.path)
                 try made.write(bytes)
@@ -58,7 +62,8 @@ struct CopyWriter {
         for directory in directories.reversed() {
             if let modified = directory.metadata?.modified {
                 try writer.setTime(of: directory.path, to: modified)
-            } else if let existing = directory.existing, target.isLayer, !directory.gainsEntries, !directory.path.isEmpty {
+            } else if let existing = directory.existing, target.isLayer, plan.keepsTimes || !directory.gainsEntries, !directory.path.isEmpty
+            {
                 try writer.setTime(of: directory.path, to: existing.modified)
             }
         }
@@ -69,7 +74,7 @@ struct CopyWriter {
         guard target.isLayer else { return plan.directories }
         var needed: Set<[UInt8]> = []
         for directory in plan.directories.reversed()
-        where directory.metadata != nil || directory.gainsEntries || needed.contains(directory.path) {
+        where directory.metadata != nil || directory.gainsEntries || directory.isOpaque || needed.contains(directory.path) {
             needed.insert(directory.path)
             needed.insert(CopyPlan.parent(directory.path))
         }
@@ -108,7 +113,7 @@ struct CopyWriter {
             status.mode == metadata.mode && status.uid == metadata.owner.uid && status.gid == metadata.owner.gid
             && status.modified == metadata.modified
         // docs/decisions: a file of an earlier layer is the same file here if everything about it is the same.
-        if target.isLayer, isEqual, linked.insert(FileIdentity(device: status.device, inode: status.inode)).inserted,
+        if linksFiles, target.isLayer, isEqual, linked.insert(FileIdentity(device: status.device, inode: status.inode)).inserted,
             try writer.link(local, to: file.path)
         {
             result.linkedFiles += 1

@@ -10,25 +10,36 @@ struct Owner: Hashable, Sendable {
     static let root = Owner(uid: 0, gid: 0)
 }
 
+/// Whom a file gets for an owner; nil leaves what it has.
+struct OwnerChange: Hashable, Sendable {
+    var uid: UInt32?
+    var gid: UInt32?
+
+    /// The owner that comes out.
+    func applied(to owner: Owner) -> Owner { Owner(uid: uid ?? owner.uid, gid: gid ?? owner.gid) }
+}
+
 /// Turns `--chown`'s `user[:group]` into numbers, by the image's own files.
 ///
 /// A number is taken as it is and need not be in the files. Without a group, a number is its own group, and a name has the group that
-/// /etc/passwd gives it: as BuildKit does.
+/// /etc/passwd gives it: as BuildKit does. `user:` and `:group` say one and leave the other.
 struct OwnerResolver {
     let resolver: RootResolver
 
-    func owner(_ text: String) throws -> Owner {
+    func owner(_ text: String) throws -> OwnerChange {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        guard !parts.isEmpty, parts.allSatisfy({ !$0.isEmpty }) else { throw FileStepError.invalidOwner(text) }
-        var owner: Owner
+        guard parts.contains(where: { !$0.isEmpty }) else { throw FileStepError.invalidOwner(text) }
+        var owner = OwnerChange()
         if let number = try number(parts[0], in: text) {
-            owner = Owner(uid: number, gid: number)
-        } else {
+            owner = OwnerChange(uid: number, gid: number)
+        } else if !parts[0].isEmpty {
             let users = UserFiles.users(in: try content("etc/passwd"))
             guard let user = users.first(where: { $0.name == parts[0] }) else { throw FileStepError.unknownUser(parts[0]) }
-            owner = Owner(uid: user.uid, gid: user.gid)
+            owner = OwnerChange(uid: user.uid, gid: user.gid)
         }
         guard parts.count == 2 else { return owner }
+        owner.gid = nil
+        if parts[1].isEmpty { return owner }
         if let number = try number(parts[1], in: text) {
             owner.gid = number
         } else {
@@ -40,7 +51,7 @@ struct OwnerResolver {
     }
 
     private func number(_ part: String, in text: String) throws -> UInt32? {
-        guard part.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        guard !part.isEmpty, part.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
         guard let number = UserFiles.id(part.utf8) else { throw FileStepError.invalidOwner(text) }
         return number
     }

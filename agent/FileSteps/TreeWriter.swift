@@ -36,6 +36,16 @@ final class TreeWriter {
             }
         }
         if let metadata = planned.metadata { try apply(metadata, to: try directory(path)) }
+        if planned.isOpaque { try makeOpaque(path) }
+    }
+
+    // What overlayfs itself sets on a directory of its upper that hides the one below.
+    private func makeOpaque(_ path: [UInt8]) throws {
+        let directory = try directory(path)
+        let status = Array("y".utf8).withUnsafeBytes { value in
+            clinux_fsetxattr(directory.number, "trusted.overlay.opaque", value.baseAddress, value.count, 0)
+        }
+        guard status == 0 else { throw failure("empty", path) }
     }
 
     /// Sets a directory's time after everything was put into it.
@@ -86,7 +96,7 @@ final class TreeWriter {
         case .device(let kind, let device):
             let type = kind == .blockDevice ? S_IFBLK : S_IFCHR
             _ = try replacing(planned.path, parent, name, "make") { clinux_mknodat(parent.number, $0, type | 0o600, device) }
-        case .content, .bytes, .source: preconditionFailure("not a file with content")
+        case .content, .bytes, .source, .whiteout: preconditionFailure("not a file with content")
         }
         let metadata = planned.metadata
         let isLink = if case .symlink = planned.content { true } else { false }
@@ -98,6 +108,12 @@ final class TreeWriter {
                 throw failure("set the time of", planned.path)
             }
         }
+    }
+
+    /// Hides what the layers below have under the path, as overlayfs does it: by a character device without a number.
+    func makeWhiteout(_ path: [UInt8]) throws {
+        let (parent, name) = try parent(of: path)
+        _ = try replacing(path, parent, name, "remove") { clinux_mknodat(parent.number, $0, S_IFCHR, 0) }
     }
 
     /// Gives a file of this disk another name in the target. False where that can't be: it has too many names, lies elsewhere, is gone.
