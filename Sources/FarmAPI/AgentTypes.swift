@@ -17,10 +17,12 @@ public struct AgentHello: Codable, Sendable {
     /// All layers and generations on its disk: the truth about what this agent holds.
     public var layers: [LayerDescriptor]
     public var volumes: [HeldVolume]
+    /// Paths of the machine that builds may mount, each with all that is below it: absolute and clean.
+    public var hostPaths: [String]
 
     public init(
         epoch: String, labels: [String: String], slots: Int, address: String, runtime: String, version: String, assignments: [String],
-        layers: [LayerDescriptor], volumes: [HeldVolume]
+        layers: [LayerDescriptor], volumes: [HeldVolume], hostPaths: [String] = []
     ) {
         self.epoch = epoch
         self.labels = labels
@@ -31,6 +33,7 @@ public struct AgentHello: Codable, Sendable {
         self.assignments = assignments
         self.layers = layers
         self.volumes = volumes
+        self.hostPaths = hostPaths
     }
 }
 
@@ -68,7 +71,6 @@ public enum AgentCommand: Codable, Sendable {
     case dropVolume(VolumeKey)
     case copyVolume(CopyOrder)
     case verifyVolume(VerifyOrder)
-    case dropLayers([Digest])
     /// Sent now and then, so that both ends notice a dead connection.
     case ping
 }
@@ -90,13 +92,13 @@ public struct StageAssignment: Codable, Sendable {
     public var firstStep: Int
     /// The tree of `.context` sources.
     public var contextRoot: Digest?
+    /// The context root as of which the layers below the first step have the repository's files; nil where they have none.
+    public var filesBelow: Digest?
     /// The layers of `.stage` and `.image` sources that the steps read.
     public var sources: [SourceLayers]
     /// Do not look for records of these steps.
     public var noCache: Bool
     public var noCacheMounts: Bool
-    public var extraHosts: [String]
-    public var shmSize: UInt64?
 
     public struct SourceLayers: Codable, Sendable {
         public var source: TreeSource
@@ -109,8 +111,8 @@ public struct StageAssignment: Codable, Sendable {
 
     public init(
         id: String, build: String, project: String, stage: Int, stageName: String, attempt: Int, platform: Platform,
-        base: [LayerDescriptor], steps: [Step], firstStep: Int, contextRoot: Digest?, sources: [SourceLayers], options: BuildOptions,
-        noCache: Bool
+        base: [LayerDescriptor], steps: [Step], firstStep: Int, contextRoot: Digest?, filesBelow: Digest? = nil, sources: [SourceLayers],
+        options: BuildOptions, noCache: Bool
     ) {
         self.id = id
         self.build = build
@@ -123,11 +125,10 @@ public struct StageAssignment: Codable, Sendable {
         self.steps = steps
         self.firstStep = firstStep
         self.contextRoot = contextRoot
+        self.filesBelow = filesBelow
         self.sources = sources
         self.noCache = noCache
         noCacheMounts = options.noCacheMounts
-        extraHosts = options.extraHosts
-        shmSize = options.shmSize
     }
 }
 
@@ -180,6 +181,8 @@ public struct StepOutcome: Codable, Sendable {
     /// There when it succeeded.
     public var layer: LayerDescriptor?
     public var created: Timestamp?
+    /// The context root as of which the layer has the repository's files; nil for a step that leaves them as they were.
+    public var files: Digest?
     public var exitCode: Int?
     public var error: String?
     public var bytes: ReceivedBytes
@@ -227,9 +230,12 @@ public struct RecordQuery: Codable, Sendable {
 public struct RecordAnswer: Codable, Sendable {
     public var layer: LayerDescriptor?
     public var created: Timestamp?
-    public init(layer: LayerDescriptor?, created: Timestamp?) {
+    /// As ``StepOutcome/files``.
+    public var files: Digest?
+    public init(layer: LayerDescriptor?, created: Timestamp?, files: Digest? = nil) {
         self.layer = layer
         self.created = created
+        self.files = files
     }
 }
 

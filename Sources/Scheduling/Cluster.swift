@@ -22,6 +22,9 @@ public struct AgentSnapshot: Sendable, Hashable {
     /// Generations on its disk by volume.
     public var volumes: [String: Int]
 
+    /// What of its machine builds may mount: absolute and clean paths, each with all that is below it.
+    public var hostPaths: [String]
+
     /// More are not counted: the number comes from the agent, and memory is taken for each.
     public static let maximumSlots = 1024
 
@@ -35,6 +38,7 @@ public struct AgentSnapshot: Sendable, Hashable {
         running = []
         layers = []
         volumes = [:]
+        hostPaths = []
     }
 }
 
@@ -70,6 +74,8 @@ public struct StageDemand: Sendable, Hashable {
     /// Bytes of the context that its steps read; no agent is taken to have any.
     public var contextBytes: Int64
     public var volumes: [VolumeDemand]
+    /// Paths of the agent's machine that it mounts.
+    public var hostPaths: [String]
     /// Seconds that it usually runs; nil when it never ran.
     public var usualDuration: Double?
     /// Agents that could not run it: taken only when there is no other.
@@ -83,6 +89,7 @@ public struct StageDemand: Sendable, Hashable {
         layers = []
         contextBytes = 0
         volumes = []
+        hostPaths = []
         avoid = []
     }
 }

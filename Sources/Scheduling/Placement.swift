@@ -78,12 +78,30 @@ public struct Scheduler: Sendable {
             let reason = "no agent\(stage.require.isEmpty ? "" : " with \(labels)") runs \(stage.platform) (\(names))"
             return .unschedulable(reason: reason, mayChange: false)
         }
+        let allowing = able.filter { $0.refused(stage) == nil }
+        guard !allowing.isEmpty else {
+            let path = able[0].refused(stage) ?? ""
+            return .unschedulable(
+                reason:
+                    "no agent\(stage.require.isEmpty ? "" : " with \(labels)") lets builds mount \(path) of its machine: its operator can "
+                    + "allow it by the setting host-paths (\(names))", mayChange: false)
+        }
         return .unschedulable(
-            reason: able.map { "\($0.name) is \($0.condition.rawValue)" }.joined(separator: ", "), mayChange: true)
+            reason: allowing.map { "\($0.name) is \($0.condition.rawValue)" }.joined(separator: ", "), mayChange: true)
     }
 }
 
 extension AgentSnapshot {
     func hasLabels(_ required: [String: String]) -> Bool { required.allSatisfy { labels[$0.key] == $0.value } }
-    func accepts(_ stage: StageDemand) -> Bool { platforms.contains(stage.platform) && hasLabels(stage.require) }
+    func accepts(_ stage: StageDemand) -> Bool {
+        platforms.contains(stage.platform) && hasLabels(stage.require) && refused(stage) == nil
+    }
+
+    /// The first path that the stage mounts and that is not allowed here.
+    func refused(_ stage: StageDemand) -> String? { stage.hostPaths.first { !Self.allows($0, among: hostPaths) } }
+
+    /// True for a path of the list, and for one below it. Both are absolute and clean.
+    public static func allows(_ path: String, among allowed: [String]) -> Bool {
+        allowed.contains { $0 == path || path.hasPrefix($0 == "/" ? "/" : $0 + "/") }
+    }
 }

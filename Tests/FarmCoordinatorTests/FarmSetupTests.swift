@@ -1,4 +1,5 @@
 import Daemon
+import FarmAPI
 import Glibc
 import Testing
 

@@ -32,10 +32,14 @@ import Testing
                 requestID: id), platform: Self.platform, uploaded: true, createdAt: Timestamp(seconds: createdAt))
     }
 
+    private static let result = StoredResult(
+        digest: Digest.of("m"), configDigest: Digest.of("c"), manifest: "m", config: "c",
+        layers: [LayerDescriptor(diffID: Digest.of("layer"), size: 7)])
+
     private func agent(_ name: String) -> StoredAgent {
         StoredAgent(
-            name: name, labels: ["a": "b"], slots: 2, address: "h:1", runtime: "crun", version: "1", drained: false, lastSeen: .epoch,
-            epoch: "e", report: 0)
+            name: name, labels: ["a": "b"], slots: 2, address: "h:1", runtime: "crun", version: "1", hostPaths: ["/srv"], drained: false,
+            lastSeen: .epoch, epoch: "e", report: 0)
     }
 
     @Test func `what was acknowledged is there when the file is opened again`() async throws {
@@ -48,6 +52,8 @@ import Testing
             step.layer = LayerDescriptor(diffID: Digest.of("layer"), size: 7)
             step.createdAt = Timestamp(nanoseconds: 123_456_789)
             step.bytes.volumes = 9
+            step.files = Digest.of("root")
+            build.images = ["app": Self.result]
             let lock = StoredLock(
                 lock: "l", assignment: "a1", agent: "x",
                 needs: [AcquireVolumes.Need(key: VolumeKey(project: "p", id: "i", platform: Self.platform), sharing: .locked)],
@@ -58,14 +64,17 @@ import Testing
                 StoredVolume.Publication(generation: 3, parent: 2, digest: Digest.of("d"), bytes: 5, time: Timestamp(seconds: 7))
             ]
             try await store.write([
-                .insert(build), .put(StoredStage(build: "b1", number: 0, name: "main")), .put(step),
+                .insert(build), .update(build), .put(StoredStage(build: "b1", number: 0, name: "main")), .put(step),
                 .append(BuildEvent(sequence: 1, time: .epoch, kind: .warning(text: "w")), to: "b1"), .put(agent("x")),
                 .add(LayerDescriptor(diffID: Digest.of("layer"), size: 7), to: "x"),
                 .insert(StoredAssignment(id: "a1", build: "b1", stage: 0, agent: "x", epoch: "e", attempt: 1, firstStep: 0)), .put(lock),
                 .put(volume), .setLastUse(Timestamp(seconds: 9), of: volume.key),
                 .put(HeldVolume(key: volume.key, generation: 3), agent: "x"),
                 .put(StoredDuration(project: "p", stage: "main", count: 1, mean: 2.5)), .setReport(17, of: "x", at: .epoch),
-                .put(StoredRecord(key: Digest.of("key"), layer: LayerDescriptor(diffID: Digest.of("layer"), size: 7), createdAt: .epoch)),
+                .put(
+                    StoredRecord(
+                        key: Digest.of("key"), layer: LayerDescriptor(diffID: Digest.of("layer"), size: 7), createdAt: .epoch,
+                        files: Digest.of("root"))),
                 .put(SelectionDigest(path: "p", wildcards: true, digest: Digest.of("s")), chain: Digest.of("chain")),
             ]).durable()
             // Nothing is closed: as after SIGKILL, the second finds the log of the first.
@@ -73,6 +82,11 @@ import Testing
             let state = try await other.load()
             #expect(state.builds.map(\.build.id) == ["b1"])
             #expect(state.builds[0].lastEvent == 1)
+            #expect(state.builds[0].build.images == ["app": Self.result])
+            #expect(try await other.builds(limit: 1).first?.images == ["app": Self.result])
+            #expect(state.builds[0].steps.first?.files == Digest.of("root"))
+            #expect(try await other.record(Digest.of("key"))?.files == Digest.of("root"))
+            #expect(state.agents.first?.hostPaths == ["/srv"])
             #expect(state.volumes.map(\.publications) == [volume.publications])
             #expect(state.volumes.map(\.lastUse) == [Timestamp(seconds: 9)])
             #expect(state.builds[0].steps[0].layer == step.layer)

@@ -64,7 +64,7 @@ extension RuntimeSpec {
     }
 
     private static func environment(of step: StepSpec, home: String) -> [String] {
-        var environment = step.environment
+        var environment = step.environment + step.secretEnvironment
         if !environment.contains(where: { $0.hasPrefix("PATH=") }) { environment.insert(defaultPath, at: 0) }
         if !environment.contains(where: { $0.hasPrefix("HOME=") }) { environment.append("HOME=\(home)") }
         return environment

@@ -14,18 +14,32 @@ public final class Sandbox: Sendable {
     /// The one that the agent's start found.
     public let runtime: Runtime
     private let state: String
+    private let memory: MemoryDirectory?
     private let cgroups: Cgroups
     private let seccomp: RuntimeSpec.Seccomp
 
     /// - Parameters:
     ///   - directory: an existing one for the runtime's own state; one of each sandbox, the same after a restart.
     ///   - name: of the agent: part of the cgroups' paths.
-    public init(runtime: Runtime, directory: String, name: String = "local") throws(SandboxError) {
+    ///   - memory: for steps with secrets as variables; without, there can't be any.
+    public init(runtime: Runtime, directory: String, name: String = "local", memory: MemoryDirectory? = nil) throws(SandboxError) {
         self.runtime = runtime
         state = directory + "/runtime"
+        self.memory = memory
         cgroups = Cgroups(name: name)
         seccomp = SeccompProfile.profile(architecture: Self.architecture)
         try Files.makeDirectory(state, mode: 0o700)
+        if let memory { try Files.makeDirectory(Self.state(in: memory), mode: 0o700) }
+    }
+
+    private static let stateName = "runtime"
+    private static func state(in memory: MemoryDirectory) -> String { "\(memory.path)/\(stateName)" }
+
+    /// Where the runtime keeps what it knows of a step: it writes a copy of the whole specification there.
+    private func state(of step: StepSpec) throws(SandboxError) -> String {
+        if step.secretEnvironment.isEmpty { return state }
+        guard let memory else { throw .noMemoryDirectory(reason: "none was made when the agent started; its log says why") }
+        return Self.state(in: memory)
     }
 
     private static var architecture: String {
@@ -41,11 +55,16 @@ public final class Sandbox: Sendable {
     /// Ends what an agent that was killed left running. To be called at the start, before any step. Blocking.
     /// - Returns: the ids of the containers that were found.
     public func recover() -> [String] {
-        let found = Files.names(in: state).filter { !$0.hasPrefix(".") }
-        for id in found { delete(id) }
-        for id in found { Files.removeTree("\(state)/\(id)") }
+        var ended: [String] = []
+        for state in [state] + (memory.map { [Self.state(in: $0)] } ?? []) {
+            let found = Files.names(in: state).filter { !$0.hasPrefix(".") }
+            for id in found { delete(id, in: state) }
+            for id in found { Files.removeTree("\(state)/\(id)") }
+            ended += found
+        }
+        memory?.empty(but: Self.stateName)
         close()
-        return found
+        return ended
     }
 
     /// Removes the cgroups of this sandbox. To be called at the end; does nothing to those that still run. Blocking.
@@ -65,6 +84,7 @@ public final class Sandbox: Sendable {
     ) async throws -> StepEnd {
         try Task.checkCancellation()
         let running = RunningStep()
+        let state = try state(of: step)
         let end = try await withTaskCancellationHandler {
             try await Self.threads.run { [self] in
                 let prepared = try prepare(step, layers: layers, room: room, scratch: scratch, id: id)
@@ -74,7 +94,7 @@ public final class Sandbox: Sendable {
         } onCancel: {
             running.cancel()
             // Killing takes turns with the runtime, which may be anywhere between its start and its end.
-            Task { try await Self.threads.run { [self] in stop(id, running) } }
+            Task { try await Self.threads.run { [self] in stop(id, running, in: state) } }
         }
         try Task.checkCancellation()
         return end
@@ -83,18 +103,21 @@ public final class Sandbox: Sendable {
     func runToEnd(
         _ prepared: PreparedStep, running: RunningStep = RunningStep(), output: (UnsafeRawBufferPointer) -> Void
     ) throws -> StepEnd {
+        let state = prepared.state
         let log = prepared.bundle + "/runtime.log"
         let process = try ChildProcess(runtime.arguments(root: state, log: log) + ["run", "--bundle", prepared.bundle, prepared.id])
         if !running.started(process) { process.kill() }
-        let code = try process.run(output: output, onOverstay: { delete(prepared.id) })
-        if Files.exists("\(state)/\(prepared.id)") { delete(prepared.id) }
+        let code = try process.run(output: output, onOverstay: { delete(prepared.id, in: state) })
+        if Files.exists("\(state)/\(prepared.id)") { delete(prepared.id, in: state) }
         cgroups.remove(prepared.id)
         return try RuntimeLog.end(code: code, log: log)
     }
 
-    private func delete(_ id: String) { _ = try? ChildProcess.run(runtime.arguments(root: state) + ["delete", "--force", id]) }
+    private func delete(_ id: String, in state: String) {
+        _ = try? ChildProcess.run(runtime.arguments(root: state) + ["delete", "--force", id])
+    }
 
-    private func stop(_ id: String, _ running: RunningStep) {
+    private func stop(_ id: String, _ running: RunningStep, in state: String) {
         for _ in 0..<Self.killAttempts {
             guard running.isAlive else { return }
             _ = try? ChildProcess.run(runtime.arguments(root: state) + ["kill", id, "KILL"])
@@ -102,14 +125,17 @@ public final class Sandbox: Sendable {
             usleep(Self.killPause)
         }
         running.kill()
-        delete(id)
+        delete(id, in: state)
     }
 
     // MARK: Before the start
 
     /// Mounts the root, makes the mount points and writes the bundle. Blocking.
     func prepare(_ step: StepSpec, layers: [String], room: Snapshot.Room, scratch: String, id: String) throws -> PreparedStep {
-        let bundle = scratch + "/bundle"
+        let state = try state(of: step)
+        // The specification has the secrets: then it is written to memory only.
+        let isSecret = !step.secretEnvironment.isEmpty
+        let bundle = isSecret ? "\(memory?.path ?? scratch)/bundle-\(id)" : scratch + "/bundle"
         for directory in [scratch, bundle] { try Files.makeDirectory(directory, mode: 0o700) }
         var points: MountPoints
         var layout: MountLayout
@@ -121,6 +147,7 @@ public final class Sandbox: Sendable {
             points = try MountPoints(root: image.path, layer: scratch + "/points")
             for point in layout.points { try points.add(point) }
         } catch {
+            Files.removeTree(bundle)
             Files.removeTree(scratch)
             throw error
         }
@@ -135,10 +162,12 @@ public final class Sandbox: Sendable {
             try Files.write(Array(JSONEncoder().encode(spec)), to: bundle + "/config.json", mode: 0o600)
         } catch {
             snapshot.unmount()
+            Files.removeTree(bundle)
             Files.removeTree(scratch)
             throw error
         }
-        return PreparedStep(id: id, scratch: scratch, bundle: bundle, snapshot: snapshot, points: points, layout: layout)
+        return PreparedStep(
+            id: id, scratch: scratch, bundle: bundle, state: state, snapshot: snapshot, points: points, layout: layout)
     }
 }
 
@@ -147,6 +176,8 @@ struct PreparedStep {
     let id: String
     let scratch: String
     let bundle: String
+    /// Where the runtime keeps what it knows of it.
+    let state: String
     let snapshot: Snapshot
     let points: MountPoints
     let layout: MountLayout
@@ -158,6 +189,7 @@ struct PreparedStep {
         snapshot.unmount()
         layout.removeNestedPoints()
         points.clean(upper: upper)
+        Files.removeTree(bundle)
         Files.removeTree(scratch)
     }
 }

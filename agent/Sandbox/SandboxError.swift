@@ -8,6 +8,8 @@ public enum SandboxError: Error, Sendable, CustomStringConvertible {
     case overlay(target: String, error: Int32, detail: String)
     /// overlayfs does not work in a directory at all.
     case overlayUnusable(directory: String, reason: String)
+    /// Nothing here is in memory for sure.
+    case noMemoryDirectory(reason: String)
     /// More layers than this kernel can stack.
     case tooManyLayers(count: Int, limit: Int)
     /// No OCI runtime works here; one reason each.
@@ -27,6 +29,7 @@ public enum SandboxError: Error, Sendable, CustomStringConvertible {
         case .overlayUnusable(let directory, let reason):
             "overlayfs does not work in \(directory): \(reason). Put the data directory on a local ext4, xfs or btrfs that is not itself an "
                 + "overlay, and see that the kernel has overlayfs (modprobe overlay)"
+        case .noMemoryDirectory(let reason): "this machine has no place in memory for secrets: \(reason)"
         case .tooManyLayers(let count, let limit): "\(count) layers are too many: overlayfs stacks at most \(limit) here"
         case .noRuntime(let tried):
             "no OCI runtime works on this machine: \(tried.joined(separator: "; ")). Install crun or runc, or name one by --runtime PATH"

@@ -41,6 +41,8 @@ public struct StepSpec: Sendable {
     public var arguments: [String]
     /// `NAME=value`; PATH and HOME are added where they are not set.
     public var environment: [String]
+    /// More of them that must not reach a disk or a log: the step's files are in memory then.
+    public var secretEnvironment: [String] = []
     /// Absolute; made where it is not there.
     public var workingDirectory: String
     /// `user[:group]`, nil for root.

@@ -24,11 +24,11 @@ extension Change {
         Change { db in
             try db.cachedStatement(
                 sql: """
-                    UPDATE build SET status = ?, uploaded = ?, startedAt = ?, finishedAt = ?, failure = ?, image = ? WHERE id = ?
+                    UPDATE build SET status = ?, uploaded = ?, startedAt = ?, finishedAt = ?, failure = ?, image = ?, images = ? WHERE id = ?
                     """
             ).execute(arguments: [
                 build.status.rawValue, build.uploaded, build.startedAt, build.finishedAt, build.failure.map { JSON($0) },
-                build.image.map { JSON($0) }, build.id,
+                build.image.map { JSON($0) }, build.images.map { JSON($0) }, build.id,
             ])
         }
     }
@@ -53,11 +53,11 @@ extension Change {
         Change(
             sql: """
                 INSERT OR REPLACE INTO step (build, stage, number, name, status, cached, startedAt, finishedAt, exitCode, key, layer, size,
-                    createdAt, layerBytes, contextBytes, volumeBytes)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    createdAt, layerBytes, contextBytes, volumeBytes, files)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """, step.build, step.stage, step.number, step.name, step.status.rawValue, step.cached, step.startedAt, step.finishedAt,
             step.exitCode, step.key, step.layer?.diffID, step.layer?.size, step.createdAt, step.bytes.layers, step.bytes.context,
-            step.bytes.volumes)
+            step.bytes.volumes, step.files)
     }
 
     /// An event; its sequence must be new in the build.

@@ -7,8 +7,9 @@ extension Change {
     /// The record of a key, in place of an older one.
     public static func put(_ record: StoredRecord) -> Change {
         Change(
-            sql: "INSERT OR REPLACE INTO record (key, layer, size, createdAt) VALUES (?, ?, ?, ?)", record.key, record.layer.diffID,
-            record.layer.size, record.createdAt)
+            sql: "INSERT OR REPLACE INTO record (key, layer, size, createdAt, files) VALUES (?, ?, ?, ?, ?)", record.key,
+            record.layer.diffID,
+            record.layer.size, record.createdAt, record.files)
     }
 
     /// The content digest of a part of a tree, by the chain of its layers. It never changes: an older one stands.

@@ -9,6 +9,7 @@ enum Schema {
         migrator.registerMigration("1-volumes") { db in try db.execute(sql: volumes) }
         migrator.registerMigration("1-agents") { db in try db.execute(sql: agents) }
         migrator.registerMigration("2-volume-care") { db in try db.execute(sql: volumeCare) }
+        migrator.registerMigration("2-werf") { db in try db.execute(sql: werf) }
         return migrator
     }
 
@@ -125,6 +126,14 @@ enum Schema {
     private static let volumeCare = """
         ALTER TABLE volume ADD COLUMN lastUse INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE volume ADD COLUMN publications TEXT NOT NULL DEFAULT '[]';
+        """
+
+    /// As of which context a layer has the repository's files; several images of one build; what of agents' machines may be mounted.
+    private static let werf = """
+        ALTER TABLE record ADD COLUMN files BLOB;
+        ALTER TABLE step ADD COLUMN files BLOB;
+        ALTER TABLE build ADD COLUMN images TEXT;
+        ALTER TABLE agent ADD COLUMN hostPaths TEXT NOT NULL DEFAULT '[]';
         """
 
     private static let agents = """

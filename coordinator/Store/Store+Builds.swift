@@ -52,7 +52,7 @@ extension Store {
                 db,
                 sql: """
                     SELECT id, project, user, requestID, request, platform, status, uploaded, NULL AS plan, createdAt, startedAt, finishedAt,
-                        failure, image
+                        failure, image, images
                     FROM build ORDER BY createdAt DESC, id DESC LIMIT ?
                     """, arguments: [limit]
             ).map { try StoredBuild(row: $0) }
@@ -84,6 +84,7 @@ extension StoredBuild {
         finishedAt = try row.optional("finishedAt", Timestamp.self)
         failure = try row.optional("failure", JSON<BuildFailure>.self)?.value
         image = try row.optional("image", JSON<StoredResult>.self)?.value
+        images = try row.optional("images", JSON<[String: StoredResult]>.self)?.value
     }
 }
 
@@ -113,6 +114,7 @@ extension StoredStep {
             layer = LayerDescriptor(diffID: diffID, size: size)
         }
         createdAt = try row.optional("createdAt", Timestamp.self)
+        files = try row.optional("files", Digest.self)
         bytes.layers = try row.value("layerBytes")
         bytes.context = try row.value("contextBytes")
         bytes.volumes = try row.value("volumeBytes")

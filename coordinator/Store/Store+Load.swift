@@ -72,10 +72,11 @@ extension VolumeKey {
 extension StoredAgent {
     init(row: Row) throws {
         let labels: JSON<[String: String]> = try row.value("labels")
+        let hostPaths: JSON<[String]> = try row.value("hostPaths")
         self.init(
             name: try row.value("name"), labels: labels.value, slots: try row.value("slots"),
             address: try row.value("address"), runtime: try row.value("runtime"),
-            version: try row.value("version"), drained: try row.value("drained"),
+            version: try row.value("version"), hostPaths: hostPaths.value, drained: try row.value("drained"),
             lastSeen: try row.value("lastSeen"), epoch: try row.value("epoch"), report: try row.value("report"))
     }
 }

@@ -7,10 +7,10 @@ extension Store {
     /// The record of a key; whether its layer is still there is another question.
     public func record(_ key: Digest) async throws -> StoredRecord? {
         try await pool.read { db in
-            try Row.fetchOne(db, sql: "SELECT layer, size, createdAt FROM record WHERE key = ?", arguments: [key]).map { row in
+            try Row.fetchOne(db, sql: "SELECT layer, size, createdAt, files FROM record WHERE key = ?", arguments: [key]).map { row in
                 StoredRecord(
                     key: key, layer: LayerDescriptor(diffID: try row.value("layer"), size: try row.value("size")),
-                    createdAt: try row.value("createdAt"))
+                    createdAt: try row.value("createdAt"), files: try row.optional("files", Digest.self))
             }
         }
     }

@@ -18,6 +18,8 @@ public struct StoredBuild: Sendable {
     public var finishedAt: Timestamp?
     public var failure: BuildFailure?
     public var image: StoredResult?
+    /// By name, where the plan makes several.
+    public var images: [String: StoredResult]?
 
     /// A build that was just submitted.
     public init(id: String, user: String, request: SubmitRequest, platform: Platform, uploaded: Bool, createdAt: Timestamp) {
@@ -99,6 +101,8 @@ public struct StoredStep: Sendable {
     public var layer: LayerDescriptor?
     /// When the layer was made, maybe by another build.
     public var createdAt: Timestamp?
+    /// As ``StoredRecord/files``.
+    public var files: Digest?
     public var bytes: ReceivedBytes
 
     /// A step that waits.
@@ -118,12 +122,15 @@ public struct StoredRecord: Sendable, Hashable {
     public var key: Digest
     public var layer: LayerDescriptor
     public var createdAt: Timestamp
+    /// The context root as of which the layer has the repository's files; nil for a step that leaves them as they were.
+    public var files: Digest?
 
     /// A record.
-    public init(key: Digest, layer: LayerDescriptor, createdAt: Timestamp) {
+    public init(key: Digest, layer: LayerDescriptor, createdAt: Timestamp, files: Digest? = nil) {
         self.key = key
         self.layer = layer
         self.createdAt = createdAt
+        self.files = files
     }
 }
 
@@ -135,6 +142,8 @@ public struct StoredAgent: Sendable, Hashable {
     public var address: String
     public var runtime: String
     public var version: String
+    /// What of its machine builds may mount.
+    public var hostPaths: [String]
     public var drained: Bool
     public var lastSeen: Timestamp
     /// Of its process.
@@ -146,12 +155,12 @@ public struct StoredAgent: Sendable, Hashable {
     public init(name: String, hello: AgentHello, drained: Bool, lastSeen: Timestamp, report: Int) {
         self.init(
             name: name, labels: hello.labels, slots: hello.slots, address: hello.address, runtime: hello.runtime, version: hello.version,
-            drained: drained, lastSeen: lastSeen, epoch: hello.epoch, report: report)
+            hostPaths: hello.hostPaths, drained: drained, lastSeen: lastSeen, epoch: hello.epoch, report: report)
     }
 
     init(
-        name: String, labels: [String: String], slots: Int, address: String, runtime: String, version: String, drained: Bool,
-        lastSeen: Timestamp, epoch: String, report: Int
+        name: String, labels: [String: String], slots: Int, address: String, runtime: String, version: String,
+        hostPaths: [String], drained: Bool, lastSeen: Timestamp, epoch: String, report: Int
     ) {
         self.name = name
         self.labels = labels
@@ -159,6 +168,7 @@ public struct StoredAgent: Sendable, Hashable {
         self.address = address
         self.runtime = runtime
         self.version = version
+        self.hostPaths = hostPaths
         self.drained = drained
         self.lastSeen = lastSeen
         self.epoch = epoch

@@ -13,11 +13,14 @@ final class FakeContexts: ContextAccess {
         var stored: Set<Digest> = []
         var hasTree = true
         var hidesContents = false
+        /// Roots whose directories are gone.
+        var lost: Set<Digest> = []
+        var held: [String: Set<TreeSelection>] = [:]
     }
     let state = Mutex(State())
 
     func set(_ path: String, _ text: String) { state.withLock { $0.files[path] = text } }
-    func hasTree(_ root: Digest) async throws -> Bool { state.withLock(\.hasTree) }
+    func hasTree(_ root: Digest) async throws -> Bool { state.withLock { $0.hasTree && !$0.lost.contains(root) } }
 
     func contentDigest(root: Digest, selection: TreeSelection) async throws -> Digest {
         try state.withLock { state in
@@ -32,6 +35,9 @@ final class FakeContexts: ContextAccess {
             return selections.compactMap { state.files[$0.path].map { Digest.of($0) } }.filter { !state.stored.contains($0) }
         }
     }
+
+    func hold(_ selections: Set<TreeSelection>, root: Digest, for build: String) { state.withLock { $0.held[build] = selections } }
+    func release(_ build: String) { state.withLock { $0.held[build] = nil } }
 
     func contentBytes(root: Digest, selections: [TreeSelection]) async throws -> Int64 {
         state.withLock { state in selections.reduce(0) { $0 + Int64(state.files[$1.path]?.utf8.count ?? 0) } }

@@ -20,6 +20,10 @@ extension AgentConfiguration {
             ["auto", "crun", "runc"].contains($0) || $0.hasPrefix("/") ? $0 : nil
         },
         .bytes("layer-cache-size", "bytes of layers that are kept", \.layerCacheSize),
+        Setting(
+            "host-paths", "paths of this machine that builds may mount, with all below them (default: none)",
+            expected: "absolute paths without '..', several with commas", \.hostPaths
+        ) { HostPaths.parse($0) },
         Setting("step-cores", "cores that one step may use", expected: "a number above 0", optional: \.stepCores) { text in
             Double(text).flatMap { $0 > 0 && $0.isFinite ? $0 : nil }
         },

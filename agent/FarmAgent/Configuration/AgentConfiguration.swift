@@ -25,6 +25,8 @@ public struct AgentConfiguration: Configurable, Hashable {
     public var runtime = "auto"
     /// Bytes of layers that are kept for later builds.
     public var layerCacheSize = AgentConfiguration.defaultLayerCacheSize
+    /// What of this machine builds may mount, each path with all that is below it.
+    public var hostPaths: [String] = []
     /// Cores and bytes of memory that one step may use; nil for all.
     public var stepCores: Double?
     public var stepMemory: Int64?

@@ -40,13 +40,15 @@ struct AgentParts: Sendable {
             try Snapshot.selfTest(in: data.work)
             return data
         }
-        let sandbox = try await BlockingPool.shared.run {
+        let (sandbox, memory) = try await BlockingPool.shared.run {
+            let memory = Result { () throws(SandboxError) in try MemoryDirectory(name: "agent-\(data.tag)") }
+            if case .failure(let error) = memory { logger.warning("steps with secrets can't run here", metadata: ["reason": "\(error)"]) }
             let runtime = try Runtime.find(choice: configuration.runtime, in: data.work)
             for finding in runtime.findings { logger.notice("runtime", metadata: ["finding": "\(finding)"]) }
-            let sandbox = try Sandbox(runtime: runtime, directory: data.path, name: data.tag)
+            let sandbox = try Sandbox(runtime: runtime, directory: data.path, name: data.tag, memory: try? memory.get())
             let left = sandbox.recover()
             if !left.isEmpty { logger.warning("ended what an earlier agent left running", metadata: ["containers": "\(left.count)"]) }
-            return sandbox
+            return (sandbox, memory)
         }
         let identity = TLSIdentity(
             certificateFile: configuration.certificate, privateKeyFile: configuration.key, authorityFile: configuration.authority)
@@ -73,7 +75,7 @@ struct AgentParts: Sendable {
             api: api, layers: layers,
             fetcher: LayerFetcher(store: layers, api: api, peers: peers, holdings: holdings, logger: logger), volumes: volumes,
             contexts: contexts, binds: binds, sandbox: sandbox, slots: Slots(configuration.slots), outbox: outbox, limits: limits,
-            work: data.work,
+            hostPaths: HostPaths(allowed: configuration.hostPaths), memory: memory, work: data.work,
             logger: logger)
         let runner = StageRunner(services: services)
         let heartbeats = Heartbeats(logger: logger) {
@@ -94,7 +96,8 @@ struct AgentParts: Sendable {
         let own = ["os": "linux", "arch": Self.architecture]
         return AgentHello(
             epoch: epoch, labels: labels.merging(own) { $1 }, slots: slots, address: address, runtime: services.sandbox.runtime.name,
-            version: farmVersion, assignments: await runner.assignments, layers: layers.all(), volumes: volumeStore.held())
+            version: farmVersion, assignments: await runner.assignments, layers: layers.all(), volumes: volumeStore.held(),
+            hostPaths: services.hostPaths.allowed)
     }
 
     private static var architecture: String {

@@ -87,6 +87,7 @@ public final class AgentService: Sendable {
                 try? parts.layers.synchronize()
                 parts.services.sandbox.close()
                 parts.data.clean()
+                if case .success(let memory) = parts.services.memory { memory.remove() }
             }
         }.value
         logger.notice("stopped")
@@ -117,16 +118,8 @@ public final class AgentService: Sendable {
         // It waits for the end of what is done with the volume; other commands, and the session's pings, can't.
         case .dropVolume(let key): Task { await parts.volumes.drop(key) }
         case .copyVolume, .verifyVolume: break
-        case .dropLayers(let layers): await drop(layers)
         case .ping: break
         }
-    }
-
-    private func drop(_ layers: [Digest]) async {
-        let removed = try? await BlockingPool.shared.run { [store = parts.layers] in
-            layers.filter { (try? store.remove($0)) != nil }
-        }
-        parts.holdings.removed(removed ?? [])
     }
 
     /// Keeps the layer cache within its size and what is in it on the disk.

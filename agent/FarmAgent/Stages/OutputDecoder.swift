@@ -5,12 +5,15 @@ struct OutputDecoder {
 
     private var rest: [UInt8] = []
     private var taken = 0
+    private var mask: SecretMask
+
+    init(mask: SecretMask = SecretMask([])) { self.mask = mask }
 
     /// The text of the next bytes; nil where there is none yet.
     mutating func text(of bytes: UnsafeRawBufferPointer) -> String? {
         guard taken < Self.limit else { return nil }
         taken += bytes.count
-        var all = rest + bytes
+        var all = mask.isEmpty ? rest + bytes : rest + mask.filter(bytes)
         let cut = Self.incompleteTail(all)
         rest = Array(all.suffix(cut))
         all.removeLast(cut)
@@ -25,7 +28,8 @@ struct OutputDecoder {
     /// What is left at the end.
     mutating func finish() -> String? {
         defer { rest = [] }
-        return rest.isEmpty ? nil : String(decoding: rest, as: UTF8.self)
+        let all = rest + mask.finish()
+        return all.isEmpty ? nil : String(decoding: all, as: UTF8.self)
     }
 
     /// How many bytes at the end begin a character without ending it.

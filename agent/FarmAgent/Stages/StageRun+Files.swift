@@ -8,7 +8,7 @@ import OCI
 import Sandbox
 import Synchronization
 
-// COPY, ADD and WORKDIR.
+// COPY, ADD, WORKDIR, and what brings the repository's files.
 extension StageRun {
     func perform(
         _ copy: CopyOperation, upon layers: [LayerDescriptor], in scope: StepScope, _ report: inout StepReport
@@ -43,6 +43,66 @@ extension StageRun {
                 try DirectoryStep.run(path: path, target: .layer(below: below.path, upper: room.upper))
             }
         }
+    }
+
+    func makeEmpty(_ directories: [String], upon layers: [LayerDescriptor], in scope: StepScope) async throws -> LayerDescriptor {
+        let paths = try await scope.pin(layers)
+        return try await makeLayer(above: layers) { room in
+            try await BlockingPool.shared.run {
+                let below = try Snapshot.mount(layers: paths, scratch: try scope.directory())
+                defer { below.unmount() }
+                try EmptyDirectoriesStep.run(paths: directories, target: .layer(below: below.path, upper: room.upper))
+            }
+        }
+    }
+
+    func perform(
+        _ git: GitOperation, upon progress: Progress, in scope: StepScope, _ report: inout StepReport
+    ) async throws -> LayerDescriptor {
+        // An archive is written as a whole, whatever an image below has of the repository.
+        let update = try await update(git.mappings, from: git.kind == .archive ? nil : progress.files)
+        let paths = try await scope.pin(progress.layers)
+        let result = Mutex(CopyResult())
+        let layer = try await services.slots.run {
+            try await makeLayer(above: progress.layers) { room in
+                let written = try await update.write(into: room, above: paths, linksFiles: true, scope: scope)
+                result.withLock { $0 = written }
+            }
+        }
+        let written = result.withLock { $0 }
+        report.bytes.context += Int64(clamping: written.fetchedBytes)
+        if !written.contents.isEmpty {
+            try await BlockingPool.shared.run { [layers = services.layers] in try layers.recordContents(layer.diffID, written.contents) }
+        }
+        return layer
+    }
+
+    /// What brings the repository's files to this build's commit.
+    struct FilesUpdate: Sendable {
+        fileprivate let mappings: [GitMapping]
+        fileprivate let old: Digest?
+        fileprivate let new: Digest
+        fileprivate let services: StageServices
+
+        func write(into room: Snapshot.Room, above layers: [String], linksFiles: Bool, scope: StepScope) async throws -> CopyResult {
+            try await BlockingPool.shared.run {
+                let below = try Snapshot.mount(layers: layers, scratch: try scope.directory())
+                defer { below.unmount() }
+                let contents = ContextContents(api: services.api, layers: services.layers)
+                return try RepositoryUpdate(mappings, reader: services.contexts.objects, from: old, to: new).run(
+                    target: .layer(below: below.path, upper: room.upper), contents: contents, linksFiles: linksFiles)
+            }
+        }
+    }
+
+    /// Brings the directories that the difference is found by.
+    func update(_ mappings: [GitMapping], from old: Digest?) async throws -> FilesUpdate {
+        let new = try contextRoot()
+        for mapping in mappings {
+            if let old { try await services.contexts.bring(mapping.selection, root: old) }
+            try await services.contexts.bring(mapping.selection, root: new)
+        }
+        return FilesUpdate(mappings: mappings, old: old, new: new, services: services)
     }
 
     /// Where the files come from. Made anew for each use: an executor's input is for one thread.

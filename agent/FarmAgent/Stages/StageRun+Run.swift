@@ -1,3 +1,4 @@
+import BlockingIO
 import BuildPlan
 import Digests
 import FarmAPI
@@ -8,12 +9,19 @@ import Volumes
 // RUN.
 extension StageRun {
     func perform(
-        _ run: RunOperation, _ index: Int, upon layers: [LayerDescriptor], in scope: StepScope, _ report: inout StepReport
+        _ run: RunOperation, _ index: Int, upon progress: Progress, in scope: StepScope, _ report: inout StepReport
     ) async throws -> LayerDescriptor {
-        let paths = try await scope.pin(layers)
-        var sources: [StepSpec.Mount.Source?] = []
-        for mount in run.mounts { sources.append(try await source(of: mount, in: scope, &report)) }
-        return try await makeLayer(above: layers) { room in
+        let paths = try await scope.pin(progress.layers)
+        let update = run.git.isEmpty ? nil : try await update(run.git, from: progress.files)
+        let secrets = try await secrets(of: run)
+        let inputs = try await inputs(of: run, secrets, in: scope, &report)
+        let mask = SecretMask(Array(secrets.values.values))
+        return try await makeLayer(above: progress.layers) { room in
+            if let update {
+                // The command may change what is written: it must be nobody else's file.
+                let written = try await update.write(into: room, above: paths, linksFiles: false, scope: scope)
+                report.bytes.context += Int64(clamping: written.fetchedBytes)
+            }
             // Last, and without a slot: others may hold a lock for long. They are given back before the step counts as done: the next
             // build may look for what was written at once.
             let code = try await withVolumes(of: run, index, in: scope) { volumes in
@@ -21,16 +29,42 @@ extension StageRun {
                     report.bytes.volumes += lease.bytesReceived
                     for note in lease.notes { post(.log(step: index, text: "\(note)\n")) }
                 }
-                let spec = try spec(of: run, sources: sources, volumes)
-                return try await services.slots.run { try await execute(spec, index, layers: paths, room: room, scope: scope).code }
+                let spec = try spec(of: run, inputs, volumes)
+                return try await services.slots.run {
+                    try await execute(spec, index, layers: paths, room: room, mask: mask, scope: scope).code
+                }
             }
             if code != 0 { throw StepFailure(message: Self.message(run, code), exitCode: code) }
         }
     }
 
-    private func spec(of run: RunOperation, sources: [StepSpec.Mount.Source?], _ volumes: Volumes?) throws -> StepSpec {
+    /// What a command gets beside its layers and volumes.
+    struct Inputs: Sendable {
+        /// In the order of mounting; those without a source are volumes.
+        var mounts: [(mount: Mount, source: StepSpec.Mount.Source?)] = []
+        /// `NAME=value`
+        var secretEnvironment: [String] = []
+    }
+
+    private func inputs(
+        of run: RunOperation, _ secrets: Secrets, in scope: StepScope, _ report: inout StepReport
+    ) async throws -> Inputs {
+        var inputs = Inputs()
+        for mount in run.mounts {
+            guard case .secret(let secret) = mount.kind else {
+                inputs.mounts.append((mount, try await source(of: mount, in: scope, &report)))
+                continue
+            }
+            guard let value = secrets.values[secret.id] else { continue }
+            if secret.isFile { inputs.mounts.append((mount, try await file(of: secret, value: value, in: scope))) }
+            if let name = secret.variable { inputs.secretEnvironment.append(try Self.variable(name, secret, value: value)) }
+        }
+        return inputs
+    }
+
+    private func spec(of run: RunOperation, _ inputs: Inputs, _ volumes: Volumes?) throws -> StepSpec {
         var mounts: [StepSpec.Mount] = []
-        for (mount, source) in zip(run.mounts, sources) {
+        for (mount, source) in inputs.mounts {
             guard let source = source ?? volumes?.path(of: mount).map({ .path($0) }) else {
                 throw AgentError.badAnswer("the mount at \(mount.target) has no source")
             }
@@ -38,7 +72,8 @@ extension StageRun {
         }
         var spec = StepSpec(
             arguments: run.arguments, environment: run.environment, workingDirectory: run.workingDirectory, user: run.user,
-            network: run.network, mounts: mounts, files: run.files, extraHosts: assignment.extraHosts, shmSize: assignment.shmSize)
+            network: run.network, mounts: mounts, files: run.files, extraHosts: run.extraHosts, shmSize: run.shmSize)
+        spec.secretEnvironment = inputs.secretEnvironment
         spec.limits = services.limits
         return spec
     }
@@ -48,9 +83,11 @@ extension StageRun {
         return "process \"\(words.joined(separator: " "))\" did not complete successfully: exit code: \(code)"
     }
 
-    private func execute(_ spec: StepSpec, _ index: Int, layers: [String], room: Snapshot.Room, scope: StepScope) async throws -> StepEnd {
+    private func execute(
+        _ spec: StepSpec, _ index: Int, layers: [String], room: Snapshot.Room, mask: SecretMask, scope: StepScope
+    ) async throws -> StepEnd {
         // A lock: output comes on a thread of the sandbox's.
-        let decoder = Mutex(OutputDecoder())
+        let decoder = Mutex(OutputDecoder(mask: mask))
         let end = try await services.sandbox.run(
             spec, layers: layers, room: room, scratch: "\(scope.folder.path)/run", id: "s\(services.number())-\(services.outbox.epoch)"
         ) { bytes in
@@ -66,8 +103,14 @@ extension StageRun {
     private func source(of mount: Mount, in scope: StepScope, _ report: inout StepReport) async throws -> StepSpec.Mount.Source? {
         switch mount.kind {
         case .tmpfs(let size): return .tmpfs(size: size)
-        case .temporary, .host, .secret: throw StepFailure(message: "the mount at \(mount.target) is not built yet")
-        case .cache: return nil
+        case .temporary: return .path(try await temporaries.path(for: mount.target))
+        case .host(let path):
+            let host = try await BlockingPool.shared.run { [services] in
+                try services.hostPaths.open(path)
+            }
+            scope.atEnd { withExtendedLifetime(host) {} }
+            return .path(host.path)
+        case .cache, .secret: return nil
         case .bind(let from, let path):
             if from == .context {
                 let tree = try await materialize(TreeSelection(source: from, path: path, wildcards: false), in: scope)

@@ -11,6 +11,14 @@ import Sandbox
 struct StageRun: Sendable {
     let assignment: StageAssignment
     let services: StageServices
+    /// werf's tmp_dir.
+    let temporaries: TemporaryDirectories
+
+    init(assignment: StageAssignment, services: StageServices) {
+        self.assignment = assignment
+        self.services = services
+        temporaries = TemporaryDirectories(services: services)
+    }
 
     /// What happened to a step beside its layer.
     struct StepReport {
@@ -18,16 +26,39 @@ struct StageRun: Sendable {
         var key: Digest?
     }
 
+    /// As of which root a layer has the repository's files, if it says anything about them.
+    private struct FilesState {
+        var root: Digest?
+    }
+
+    /// What the steps so far have made.
+    struct Progress {
+        /// Lowest first.
+        var layers: [LayerDescriptor]
+        /// The context root as of which the layers have the repository's files; nil where they have none.
+        var files: Digest?
+    }
+
     /// Runs what is left of the stage.
     ///
     /// - Throws: ``StepFailureAt`` for a step's own fault, `CancellationError`, and anything else for the machine's or the cluster's.
     func run() async throws {
-        var layers = assignment.base
+        do {
+            try await runSteps()
+        } catch {
+            await temporaries.remove()
+            throw error
+        }
+        await temporaries.remove()
+    }
+
+    private func runSteps() async throws {
+        var progress = Progress(layers: assignment.base, files: assignment.filesBelow)
         for index in assignment.firstStep..<max(assignment.firstStep, assignment.steps.count) {
             try Task.checkCancellation()
             var report = StepReport()
             do {
-                layers.append(try await perform(index, upon: layers, &report))
+                try await perform(index, upon: &progress, &report)
             } catch {
                 throw finish(index, report, classified: Task.isCancelled ? CancellationError() : StepFailure.classify(error))
             }
@@ -56,13 +87,14 @@ struct StageRun: Sendable {
         return error
     }
 
-    private func perform(_ index: Int, upon layers: [LayerDescriptor], _ report: inout StepReport) async throws -> LayerDescriptor {
+    private func perform(_ index: Int, upon progress: inout Progress, _ report: inout StepReport) async throws {
         let step = assignment.steps[index]
         let scope = try await StepScope(services: services, purpose: assignment.id)
         do {
-            let layer = try await perform(step, index, upon: layers, in: scope, &report)
+            let (layer, files) = try await perform(step, index, upon: progress, in: scope, &report)
             await scope.close()
-            return layer
+            progress.layers.append(layer)
+            if step.operation.gitMappings != nil { progress.files = files }
         } catch {
             report.bytes.layers = scope.layerBytes
             await scope.close()
@@ -71,33 +103,48 @@ struct StageRun: Sendable {
     }
 
     private func perform(
-        _ step: Step, _ index: Int, upon layers: [LayerDescriptor], in scope: StepScope, _ report: inout StepReport
-    ) async throws -> LayerDescriptor {
+        _ step: Step, _ index: Int, upon progress: Progress, in scope: StepScope, _ report: inout StepReport
+    ) async throws -> (layer: LayerDescriptor, files: Digest?) {
+        let layers = progress.layers
         var inputs: [Digest] = []
         for input in step.operation.inputs { inputs.append(try await digest(of: input, in: scope)) }
         let key = step.key(parent: Chain.id(of: layers), platform: assignment.platform, inputs: inputs)
         report.key = key
-        if !assignment.noCache, let found = try await record(key), let layer = found.layer {
-            finish(index, layer, created: found.created, cached: true, report)
-            return layer
+        if !assignment.noCache, let found = try await record(key), let layer = found.layer,
+            let files = try files(after: step.operation, found)
+        {
+            finish(index, layer, files: files.root, created: found.created, cached: true, report)
+            return (layer, files.root)
         }
         post(.stepStarted(step: index))
         let layer: LayerDescriptor
         switch step.operation {
-        case .run(let run): layer = try await perform(run, index, upon: layers, in: scope, &report)
+        case .run(let run): layer = try await perform(run, index, upon: progress, in: scope, &report)
         case .copy(let copy): layer = try await perform(copy, upon: layers, in: scope, &report)
         case .makeDirectory(let path): layer = try await makeDirectory(path, upon: layers, in: scope)
-        case .git, .emptyDirectories: throw StepFailure(message: "this step is not built yet")
+        case .git(let git): layer = try await perform(git, upon: progress, in: scope, &report)
+        case .emptyDirectories(let paths): layer = try await makeEmpty(paths, upon: layers, in: scope)
         }
         report.bytes.layers = scope.layerBytes
-        finish(index, layer, created: .now, cached: false, report)
-        return layer
+        let files = step.operation.gitMappings == nil ? nil : assignment.contextRoot
+        finish(index, layer, files: files, created: .now, cached: false, report)
+        return (layer, files)
     }
 
-    private func finish(_ index: Int, _ layer: LayerDescriptor, created: Timestamp?, cached: Bool, _ report: StepReport) {
+    /// As of which root a record's layer has the repository's files; nil where that should be known and is not, so that the record does not
+    /// count.
+    private func files(after operation: Operation, _ found: RecordAnswer) throws -> FilesState? {
+        if operation.gitMappings == nil { return FilesState(root: nil) }
+        // A patch's key has the files: they are this commit's, whichever commit it was made for.
+        if operation.isPatch { return FilesState(root: try contextRoot()) }
+        return found.files.map { FilesState(root: $0) }
+    }
+
+    private func finish(_ index: Int, _ layer: LayerDescriptor, files: Digest?, created: Timestamp?, cached: Bool, _ report: StepReport) {
         var outcome = StepOutcome(status: .succeeded, cached: cached)
         outcome.key = report.key
         outcome.layer = layer
+        outcome.files = files
         outcome.created = created
         outcome.bytes = report.bytes
         if case .run = assignment.steps[index].operation, !cached { outcome.exitCode = 0 }

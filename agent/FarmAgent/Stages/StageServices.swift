@@ -19,6 +19,9 @@ final class StageServices: Sendable {
     let outbox: Outbox
     let selections = SelectionCache()
     let limits: StepSpec.Limits
+    let hostPaths: HostPaths
+    /// For secrets; the reason where this machine has none.
+    let memory: Result<MemoryDirectory, SandboxError>
     let logger: Logger
     private let work: String
     private let counter = Atomic(0)
@@ -26,7 +29,8 @@ final class StageServices: Sendable {
     init(
         api: APIClient, layers: LayerStore, fetcher: LayerFetcher, volumes: any VolumeLeasing, contexts: ContextTrees, binds: BindCache,
         sandbox: Sandbox,
-        slots: Slots, outbox: Outbox, limits: StepSpec.Limits, work: String, logger: Logger
+        slots: Slots, outbox: Outbox, limits: StepSpec.Limits,
+        hostPaths: HostPaths, memory: Result<MemoryDirectory, SandboxError>, work: String, logger: Logger
     ) {
         self.api = api
         self.layers = layers
@@ -38,6 +42,8 @@ final class StageServices: Sendable {
         self.slots = slots
         self.outbox = outbox
         self.limits = limits
+        self.hostPaths = hostPaths
+        self.memory = memory
         self.work = work
         self.logger = logger
     }

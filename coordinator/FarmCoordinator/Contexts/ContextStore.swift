@@ -28,6 +28,8 @@ final class ContextStore: ContextAccess {
     private let limit: Int64
     private let memo = SelectionMemo()
     private let closures = Mutex(Closures())
+    /// What open builds read, by build.
+    private let held = Mutex<[String: Set<Selection>]>([:])
 
     /// - Parameter limit: bytes of file contents that are kept; those that were not used for the longest time go first.
     init(layout: DataLayout, disk: DiskReserve, limit: Int64) async throws {
@@ -84,6 +86,23 @@ final class ContextStore: ContextAccess {
         return closure
     }
 
+    func hold(_ selections: Set<TreeSelection>, root: Digest, for build: String) {
+        held.withLock { $0[build] = Set(selections.map { Selection(root: root, part: $0) }) }
+    }
+
+    func release(_ build: String) { held.withLock { $0[build] = nil } }
+
+    private func trim() {
+        let limit = UInt64(clamping: limit)
+        guard packs.size > limit else { return }
+        var kept: Set<Digest> = []
+        for selection in held.withLock({ $0.values.reduce(into: Set()) { $0.formUnion($1) } }) {
+            // What can't be read keeps nothing: its build fails by itself.
+            if let closure = try? closure(selection) { kept.formUnion(closure.contents.keys) }
+        }
+        packs.trim(to: limit, keeping: kept)
+    }
+
     // MARK: What clients send
 
     /// Takes directory objects: for each, its length in four bytes, little-endian, and its encoding.
@@ -102,9 +121,9 @@ final class ContextStore: ContextAccess {
     /// Takes file contents as a ``ContentPack``; all of them are there when this returns, none when it throws.
     func receiveContents(_ body: InboundBody) async throws {
         try disk.check()
-        _ = try await BodyBridge.read(body, limit: Limits.contents) { [packs, disk, limit] source in
+        _ = try await BodyBridge.read(body, limit: Limits.contents) { [self] source in
             let received = try packs.receive(GuardedSource(source, disk: disk))
-            packs.trim(to: UInt64(clamping: limit), keeping: [])
+            trim()
             return received
         }
     }

@@ -20,6 +20,12 @@ public protocol ContextAccess: Sendable {
 
     /// Bytes of the files that the selections read: an estimate for placement.
     func contentBytes(root: Digest, selections: [TreeSelection]) async throws -> Int64
+
+    /// The build's steps will read these: their contents stay, whatever else is trimmed, until ``release(_:)``. Called again with more.
+    func hold(_ selections: Set<TreeSelection>, root: Digest, for build: String)
+
+    /// The build has ended.
+    func release(_ build: String)
 }
 
 /// What the engine asks of the imported images.

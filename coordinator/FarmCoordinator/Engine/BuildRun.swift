@@ -18,6 +18,8 @@ final class BuildRun {
     /// Of the last event.
     var sequence: Int
     var contents = Contents.complete
+    /// The client was asked for the secrets, and has not answered yet.
+    var waitsForSecrets = false
     /// The parts of the context that have been asked for.
     var requested: Set<TreeSelection> = []
     /// When the client was last heard of, by the monotonic clock.
@@ -61,6 +63,16 @@ final class BuildRun {
         }
     }
 
+    /// The context root as of which the repository's files are in the layers below a step; nil where there are none.
+    func files(below step: Int, of stage: Int) -> Digest? {
+        for index in stages[stage].steps.indices.prefix(step).reversed()
+        where stages[stage].plan.steps[index].operation.gitMappings != nil {
+            return stages[stage].known(index)?.files
+        }
+        guard case .stage(let base) = stages[stage].plan.base else { return nil }
+        return files(below: stages[base].steps.count, of: base)
+    }
+
     /// The layers of a stage's result; nil while they are not all known.
     func layers(of stage: Int) -> [LayerDescriptor]? {
         guard stages.indices.contains(stage), let base = stages[stage].base else { return nil }
@@ -96,12 +108,17 @@ struct StageRun {
         var firstStep: Int
         /// Layers below the first step.
         var base: [LayerDescriptor]
+        /// As ``StageAssignment/filesBelow``.
+        var files: Digest?
         var sources: [StageAssignment.SourceLayers]
         var demand: StageDemand
         var readsContext: Bool
     }
 
-    let plan: Stage
+    /// As the frontend made it.
+    let planned: Stage
+    /// The same with the results of other stages in its variables; those that are not known yet stay in its references.
+    var plan: Stage
     var row: StoredStage
     var steps: [StoredStep]
     var state = State.waiting
@@ -115,6 +132,7 @@ struct StageRun {
     var unschedulableSince: Double?
 
     init(plan: Stage, row: StoredStage, steps: [StoredStep]) {
+        planned = plan
         self.plan = plan
         self.row = row
         self.steps = steps
@@ -125,7 +143,7 @@ struct StageRun {
     func known(_ step: Int) -> StoredRecord? {
         let row = steps[step]
         if row.status == .succeeded, let layer = row.layer, let key = row.key, let created = row.createdAt {
-            return StoredRecord(key: key, layer: layer, createdAt: created)
+            return StoredRecord(key: key, layer: layer, createdAt: created, files: row.files)
         }
         return found[step]
     }

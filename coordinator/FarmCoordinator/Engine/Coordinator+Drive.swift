@@ -1,6 +1,7 @@
 import BuildPlan
 import Digests
 import FarmAPI
+import Scheduling
 import Store
 
 // The life of a build: one task a build, woken by whatever changes what the build can do next.
@@ -33,7 +34,7 @@ extension Coordinator {
         for name in names { images[name] = try await self.images.image(named: name, platform: platform) }
         let plan: Plan
         do {
-            plan = try frontend.plan(of: request, platform: platform, images: images)
+            plan = try frontend.plan(of: request, platform: platform, images: images).with(request.options)
         } catch let error as PlanningError {
             throw Self.hinting(error, missing: names.filter { images[$0] == nil }, platform: platform)
         }
@@ -50,6 +51,7 @@ extension Coordinator {
             save(stage, of: run)
             for step in run.stages[stage].steps.indices { save(step: step, stage: stage, of: run) }
         }
+        try checkHostPaths(of: plan)
         let stages = plan.stages.map { stage in
             BuildEvent.PlannedStage(name: stage.name, steps: stage.steps.map(\.name), lines: stage.steps.map(\.lines))
         }
@@ -85,8 +87,24 @@ extension Coordinator {
         }
     }
 
+    // At once: waiting makes no agent that allows it.
+    private func checkHostPaths(of plan: Plan) throws {
+        guard !agentEntries.isEmpty else { return }
+        for step in plan.stages.flatMap(\.steps) {
+            for path in step.operation.hostPaths
+            where !agentEntries.values.contains(where: { AgentSnapshot.allows(path, among: $0.stored.hostPaths) }) {
+                throw PlanningError(
+                    BuildFailure(
+                        message: "\(step.name): no agent lets builds mount \(path) of its machine; an operator can allow it there by the "
+                            + "setting host-paths", lines: step.lines))
+            }
+        }
+    }
+
     /// Ends a build: what still runs is told to stop, and the readers of its events that there is no more.
-    func finish(_ run: BuildRun, _ status: Status, failure: BuildFailure?, image: StoredResult? = nil) {
+    func finish(
+        _ run: BuildRun, _ status: Status, failure: BuildFailure?, image: StoredResult? = nil, images: [String: StoredResult]? = nil
+    ) {
         guard run.isOpen else { return }
         for stage in run.stages.indices {
             if let id = run.stages[stage].assignment, let entry = assignments[id] {
@@ -111,11 +129,14 @@ extension Coordinator {
         run.stored.finishedAt = clock.now()
         run.stored.failure = failure
         run.stored.image = image
+        run.stored.images = images
+        forgetSecrets(of: run.id)
+        contexts.release(run.id)
         outbox.append(.update(run.stored))
         emit(
             .finished(
-                status: status, error: failure,
-                image: image.map { BuildDescription.Image(digest: $0.digest, configDigest: $0.configDigest) }), run)
+                status: status, error: failure, image: image.map { BuildDescription.Image($0) },
+                images: images?.mapValues { BuildDescription.Image($0) }), run)
         builds[run.id] = nil
         run.end()
     }

@@ -19,10 +19,8 @@ extension Coordinator {
             }
             try await request(outlook.contextParts.subtracting(run.requested), of: run)
         }
-        if run.isOpen, let target = run.stages.indices.contains(resolved.plan.target) ? run.stages[resolved.plan.target] : nil,
-            target.isDone
-        {
-            finish(run, .succeeded, failure: nil, image: try result(of: run, resolved))
+        if run.isOpen, resolved.plan.targets.allSatisfy({ run.stages.indices.contains($0) && run.stages[$0].isDone }) {
+            try finish(run, resolved)
         }
         schedule()
     }
@@ -31,6 +29,7 @@ extension Coordinator {
     private func findRecords(of run: BuildRun, _ resolved: StoredPlan) async throws {
         for number in run.stages.indices {
             if run.stages[number].assignment != nil { continue }
+            try resolveReferences(of: number, run, resolved)
             let stage = run.stages[number]
             var found: [StoredRecord?] = Array(repeating: nil, count: stage.steps.count)
             let base = baseLayers(of: stage.plan, run, resolved)
@@ -43,9 +42,9 @@ extension Coordinator {
                     }
                     if isUncached(stage.plan, run.stored.request.options) { break }
                     let step = stage.plan.steps[index]
-                    guard let inputs = try await inputs(of: step, run) else { break }
+                    guard !step.operation.waitsForResults, let inputs = try await inputs(of: step, run) else { break }
                     let key = step.key(parent: Chain.id(of: below), platform: resolved.plan.platform, inputs: inputs)
-                    guard let record = try await store.record(key) else { break }
+                    guard let stored = try await store.record(key), let record = try await counted(stored, for: step, run) else { break }
                     found[index] = record
                     below.append(record.layer)
                 }
@@ -69,6 +68,21 @@ extension Coordinator {
         case .image(let name): resolved.images[name]?.layers
         case .stage(let index): run.stages[index].assignment == nil ? run.layers(of: index) : nil
         }
+    }
+
+    /// A record counts as long as the repository's state that its layer has is known: what comes after it starts from there.
+    private func counted(_ record: StoredRecord, for step: Step, _ run: BuildRun) async throws -> StoredRecord? {
+        guard step.operation.gitMappings != nil else { return record }
+        guard let root = run.stored.request.contextRoot else { return nil }
+        if step.operation.isPatch {
+            // Its key has the files: they are this commit's, whichever commit it was made for.
+            var current = record
+            current.files = root
+            return current
+        }
+        guard let files = record.files else { return nil }
+        if files == root { return record }
+        return try await contexts.hasTree(files) ? record : nil
     }
 
     private func inputs(of step: Step, _ run: BuildRun) async throws -> [Digest]? {
@@ -103,13 +117,17 @@ extension Coordinator {
 
     /// Finds from the target downward what is needed and not there. A stage below steps that all have records is not needed.
     private func look(at run: BuildRun, _ resolved: StoredPlan) throws -> Outlook {
-        var outlook = Outlook(needed: [resolved.plan.target])
+        var outlook = Outlook(needed: Set(resolved.plan.targets))
         for number in run.stages.indices.reversed() where outlook.needed.contains(number) {
             let stage = run.stages[number]
             if let id = stage.assignment {
                 let first = assignments[id]?.stored.firstStep ?? 0
                 for step in stage.plan.steps.dropFirst(first) { outlook.contextParts.formUnion(contextParts(of: step)) }
                 continue
+            }
+            // Whose results are in its variables: they are needed until they are known, their layers are not.
+            for reference in stage.plan.allReferences where run.layers(of: reference.stage) == nil {
+                outlook.needed.insert(reference.stage)
             }
             let first = stage.steps.indices.first { index in stage.known(index).map { !isAvailable($0.layer) } ?? true }
             let baseIsThere = stage.base?.allSatisfy { isAvailable($0) } ?? false
@@ -155,6 +173,7 @@ extension Coordinator {
         let missing = try await contexts.missingContents(root: root, selections: ordered)
         guard run.isOpen else { return }
         run.requested.formUnion(parts)
+        contexts.hold(run.requested, root: root, for: run.id)
         guard !missing.isEmpty else { return }
         var all = Set(missing)
         if case .missing(let before) = run.contents { all.formUnion(before) }
@@ -199,7 +218,7 @@ extension Coordinator {
     }
 
     /// Results of this build that are not in the farm any more, and what was made upon them.
-    private func forget(from first: Int, stage number: Int, of run: BuildRun) {
+    func forget(from first: Int, stage number: Int, of run: BuildRun) {
         for step in run.stages[number].steps.indices.dropFirst(first) where run.stages[number].steps[step].status != .queued {
             run.stages[number].steps[step] = StoredStep(
                 build: run.id, stage: number, number: step, name: run.stages[number].steps[step].name)
@@ -219,6 +238,7 @@ extension Coordinator {
             row.key = record.key
             row.layer = record.layer
             row.createdAt = record.createdAt
+            row.files = record.files
             run.stages[number].steps[index] = row
             save(step: index, stage: number, of: run)
             emit(
@@ -231,12 +251,14 @@ extension Coordinator {
     /// What an assignment of the stage would need; nil while something of it is not there.
     private func ready(_ number: Int, first: Int, of run: BuildRun) -> StageRun.Ready? {
         let stage = run.stages[number]
-        guard first < stage.steps.count, let base = stage.base, base.allSatisfy({ isAvailable($0) }) else { return nil }
+        guard stage.plan.allReferences.isEmpty, first < stage.steps.count, let base = stage.base, base.allSatisfy({ isAvailable($0) })
+        else { return nil }
         let below = base + (0..<first).compactMap { stage.known($0)?.layer }
         var sources: [TreeSource: [LayerDescriptor]] = [:]
         var ordered: [TreeSource] = []
         var parts: Set<TreeSelection> = []
         var volumes: Set<VolumeKey> = []
+        var hostPaths: Set<String> = []
         for step in stage.plan.steps.dropFirst(first) {
             parts.formUnion(contextParts(of: step))
             for source in step.operation.sources where source != .context && sources[source] == nil {
@@ -246,6 +268,7 @@ extension Coordinator {
                 ordered.append(source)
             }
             volumes.formUnion(volumeKeys(of: step, run))
+            hostPaths.formUnion(step.operation.hostPaths)
         }
         var demand = StageDemand(id: "\(run.id)-\(number)", platform: run.stored.platform)
         demand.require = run.stored.request.options.require
@@ -258,8 +281,9 @@ extension Coordinator {
         }
         demand.usualDuration = durations[DurationKey(project: run.stored.request.project, stage: stage.plan.name)]?.mean
         demand.avoid = stage.avoid
+        demand.hostPaths = hostPaths.sorted()
         return StageRun.Ready(
-            firstStep: first, base: below,
+            firstStep: first, base: below, files: run.files(below: first, of: number),
             sources: ordered.map { StageAssignment.SourceLayers(source: $0, layers: sources[$0] ?? []) }, demand: demand,
             readsContext: !parts.isEmpty)
     }

@@ -11,13 +11,17 @@ extension Coordinator {
 
     /// The record of a key, if its layer can be had.
     public func record(_ query: RecordQuery, from agent: String) async throws -> RecordAnswer {
-        _ = try leased(query.assignment, to: agent)
+        let entry = try leased(query.assignment, to: agent)
         // The record may have been reported a moment ago and not be on the disk yet.
         try await settle()
         guard let record = try await store.record(query.key), isAvailable(record.layer) else {
             return RecordAnswer(layer: nil, created: nil)
         }
-        return RecordAnswer(layer: record.layer, created: record.createdAt)
+        // What comes next starts from the state of the repository that the layer has: that must be known here.
+        if let files = record.files, files != builds[entry.stored.build]?.stored.request.contextRoot, try await !contexts.hasTree(files) {
+            return RecordAnswer(layer: nil, created: nil)
+        }
+        return RecordAnswer(layer: record.layer, created: record.createdAt, files: record.files)
     }
 
     /// Who has these layers, with grants for the asking agent.
@@ -42,15 +46,15 @@ extension Coordinator {
     }
 
     /// Sends an agent that has most of the image's layers the order to make an archive.
-    /// - Parameter id: chosen by the caller, who takes the archive under it and calls ``exportEnded(_:)``.
+    /// - Parameters:
+    ///   - id: chosen by the caller, who takes the archive under it and calls ``exportEnded(_:)``.
+    ///   - name: of several images; nil for the target.
     /// - Returns: the agent's name.
     /// - Throws: ``EngineError/conflict(_:)`` when the build has no image, ``EngineError/unavailable(_:)`` when no agent is there or a
     ///   layer can't be had any more.
-    public func orderExport(id: String, build: String, type: ExportType, tags: [String]) async throws -> String {
+    public func orderExport(id: String, build: String, image name: String? = nil, type: ExportType, tags: [String]) async throws -> String {
         let stored = try await storedBuild(build)
-        guard let image = stored.image else {
-            throw EngineError.conflict("build \(stored.id) has no image: it is \(stored.status.rawValue)")
-        }
+        let image = try Self.image(name, of: stored)
         if let gone = image.layers.first(where: { !isAvailable($0) }) {
             throw EngineError.unavailable("layer \(gone.diffID) of build \(stored.id) is not in the farm any more: submit the build again")
         }
@@ -70,6 +74,18 @@ extension Coordinator {
             to: best.name)
         try await settle()
         return best.name
+    }
+
+    private static func image(_ name: String?, of build: StoredBuild) throws -> StoredResult {
+        guard let target = build.image else {
+            throw EngineError.conflict("build \(build.id) has no image: it is \(build.status.rawValue)")
+        }
+        guard let name else { return target }
+        if let image = build.images?[name] { return image }
+        let names = (build.images ?? [:]).keys.sorted().map { "'\($0)'" }
+        throw EngineError.notFound(
+            "build \(build.id) has no image '\(name)': "
+                + (names.isEmpty ? "it made one image, which has no name" : "it made \(names.joined(separator: ", "))"))
     }
 
     /// The archive has arrived or has failed: the agent may not ask for its layers any more.

@@ -72,8 +72,13 @@ extension BuildDescription {
         startedAt = stored.startedAt
         finishedAt = stored.finishedAt
         error = stored.failure?.message
-        image = stored.image.map { Image(digest: $0.digest, configDigest: $0.configDigest) }
+        image = stored.image.map { Image($0) }
+        images = stored.images?.mapValues { Image($0) }
     }
+}
+
+extension BuildDescription.Image {
+    init(_ stored: StoredResult) { self.init(digest: stored.digest, configDigest: stored.configDigest) }
 }
 
 extension BuildDescription.Step {

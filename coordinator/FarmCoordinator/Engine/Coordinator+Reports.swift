@@ -65,7 +65,7 @@ extension Coordinator {
     // Also of an assignment that is not the agent's any more: the work was done, and the next attempt need not do it again.
     private func keepResult(_ outcome: StepOutcome, of agent: String, at time: Timestamp) {
         guard outcome.status == .succeeded, !outcome.cached, let layer = outcome.layer, let key = outcome.key else { return }
-        outbox.append(.put(StoredRecord(key: key, layer: layer, createdAt: outcome.created ?? time)))
+        outbox.append(.put(StoredRecord(key: key, layer: layer, createdAt: outcome.created ?? time, files: outcome.files)))
         hold(layer, agent)
     }
 
@@ -79,6 +79,7 @@ extension Coordinator {
         row.key = outcome.key
         row.layer = outcome.layer
         row.createdAt = outcome.created ?? time
+        row.files = outcome.files
         row.bytes = outcome.bytes
         run.stages[stage].steps[step] = row
         save(step: step, stage: stage, of: run)

@@ -5,18 +5,40 @@ import OCI
 import Store
 
 extension Coordinator {
-    /// The image of the target, from records alone: the same records give the same image, byte for byte.
-    func result(of run: BuildRun, _ resolved: StoredPlan) throws -> StoredResult {
-        let target = resolved.plan.target
-        guard let layers = run.layers(of: target) else {
-            throw EngineError.conflict("the layers of stage \(run.stages[target].plan.name) are not known")
+    /// What an upper without anything in it is as a layer: the end of a tar.
+    static let emptyLayer = Digest.of([UInt8](repeating: 0, count: 1024))
+
+    /// Ends a build all of whose targets are done; nothing happens while something that their variables need is not known.
+    func finish(_ run: BuildRun, _ resolved: StoredPlan) throws {
+        guard let target = try result(of: resolved.plan.target, run, resolved) else { return }
+        var images: [String: StoredResult]?
+        if !resolved.plan.images.isEmpty {
+            var named: [String: StoredResult] = [:]
+            for image in resolved.plan.images {
+                guard let result = try result(of: image.stage, run, resolved) else { return }
+                named[image.name] = result
+            }
+            images = named
         }
-        let steps = run.chain(below: target)
-        let image = run.rootImage(of: target)
-        let (history, created) = Self.history(
-            run.stages[target].plan.history, of: image, steps: steps.map(\.createdAt))
+        finish(run, .succeeded, failure: nil, image: target, images: images)
+    }
+
+    /// The image of a stage, from records alone: the same records give the same image, byte for byte. nil while they are not all known.
+    func result(of stage: Int, _ run: BuildRun, _ resolved: StoredPlan) throws -> StoredResult? {
+        guard run.layers(of: stage) != nil, run.stages[stage].plan.allReferences.isEmpty else { return nil }
+        // A patch that changed nothing is a step without a trace in the image.
+        let steps = run.chain(below: stage).map { (record: $0.record, isLeftOut: $0.isPatch && $0.record.layer.diffID == Self.emptyLayer) }
+        let kept = steps.filter { !$0.isLeftOut }.map(\.record)
+        let image = run.rootImage(of: stage)
+        let layers = (image?.layers ?? []) + kept.map(\.layer)
+        var left = steps.map(\.isLeftOut)[...]
+        let old = image?.history.count ?? 0
+        let planned = run.stages[stage].plan.history
+        let entries =
+            Array(planned.prefix(old)) + planned.dropFirst(old).filter { entry in entry.emptyLayer || !(left.popFirst() ?? false) }
+        let (history, created) = Self.history(entries, of: image, steps: kept.map(\.createdAt))
         let manifest = try ImageManifest.make(
-            config: run.stages[target].plan.config, platform: resolved.plan.platform, history: history, layers: layers, created: created)
+            config: run.stages[stage].plan.config, platform: resolved.plan.platform, history: history, layers: layers, created: created)
         return StoredResult(
             digest: manifest.digest, configDigest: manifest.configDigest, manifest: String(decoding: manifest.manifest, as: UTF8.self),
             config: String(decoding: manifest.config, as: UTF8.self), layers: layers)
@@ -49,8 +71,10 @@ extension Coordinator {
 
 extension BuildRun {
     /// The results of all steps from the image up to the end of the stage.
-    func chain(below stage: Int) -> [StoredRecord] {
-        let own = stages[stage].steps.indices.compactMap { stages[stage].known($0) }
+    func chain(below stage: Int) -> [(record: StoredRecord, isPatch: Bool)] {
+        let own = stages[stage].steps.indices.compactMap { index in
+            stages[stage].known(index).map { (record: $0, isPatch: stages[stage].plan.steps[index].operation.isPatch) }
+        }
         guard case .stage(let base) = stages[stage].plan.base else { return own }
         return chain(below: base) + own
     }

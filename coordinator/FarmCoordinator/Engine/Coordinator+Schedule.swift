@@ -47,6 +47,7 @@ extension Coordinator {
             snapshot.condition = !isReachable(agent) || agent.session == nil ? .lost : agent.stored.drained ? .draining : .ready
             snapshot.running = running[agent.name] ?? []
             snapshot.layers = agent.layers
+            snapshot.hostPaths = agent.stored.hostPaths
             for (key, generation) in agent.volumes {
                 let name = Grant.object(of: key)
                 if volumes.contains(name), ledger.isCurrent(HeldVolume(key: key, generation: generation)) {
@@ -68,8 +69,8 @@ extension Coordinator {
         let command = StageAssignment(
             id: stored.id, build: run.id, project: run.stored.request.project, stage: number, stageName: stage.plan.name,
             attempt: stored.attempt, platform: resolved.plan.platform, base: ready.base, steps: stage.plan.steps,
-            firstStep: ready.firstStep,
-            contextRoot: run.stored.request.contextRoot, sources: ready.sources, options: options,
+            firstStep: ready.firstStep, contextRoot: run.stored.request.contextRoot, filesBelow: ready.files, sources: ready.sources,
+            options: options,
             noCache: isUncached(stage.plan, options))
         let now = clock.monotonic()
         assignments[stored.id] = AssignmentEntry(stored: stored, confirmed: now, startedAt: now, sent: false, command: command)

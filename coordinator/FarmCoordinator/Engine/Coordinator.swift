@@ -33,6 +33,10 @@ public actor Coordinator {
     var layersAtCoordinator: Set<Digest> = []
     var ledger = VolumeLedger()
     var locks = VolumeLocks()
+    /// What clients sent, by build: in memory alone.
+    var secrets: [String: BuildSecrets] = [:]
+    /// Wakes those who wait for a build's secrets.
+    let secretBell = Bell()
     /// Wakes those who wait for a lock.
     let lockBell = Bell()
     /// Usual seconds, by project and stage.

@@ -36,7 +36,7 @@ struct ExportRoutes: Sendable {
         let id = RandomName.make()
         let export = await bridge.open(id)
         do {
-            _ = try await engine.orderExport(id: id, build: request.parameter("id"), type: type, tags: tags)
+            _ = try await engine.orderExport(id: id, build: request.parameter("id"), image: request.query("image"), type: type, tags: tags)
             let (first, body) = try await export.firstPart(timeout: Self.patience)
             return ServerResponse(
                 status: 200, headers: [HeaderField("content-type", "application/x-tar")],

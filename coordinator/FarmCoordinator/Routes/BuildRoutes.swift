@@ -34,6 +34,11 @@ struct BuildRoutes: Sendable {
                 try await engine.cancel(request.parameter("id"))
                 return .noContent
             },
+            Route("POST", "/api/v1/builds/{id}/secrets", .client) { request in
+                let secrets = try await request.json(BuildSecrets.self, limit: BuildSecrets.requestLimit)
+                try await engine.takeSecrets(secrets, of: request.parameter("id"), user: request.caller.name)
+                return .noContent
+            },
             Route("GET", "/api/v1/builds/{id}/events", .client, events),
             Route("GET", "/api/v1/builds/{id}/needs", .client) { request in
                 .octets(DigestList.bytes(of: try await engine.needs(of: request.parameter("id"))))

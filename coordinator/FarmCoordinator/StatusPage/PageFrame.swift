@@ -1,5 +1,6 @@
 import BuildPlan
 import Digests
+import FarmAPI
 import NIOCore
 import Transport
 
