@@ -33,13 +33,18 @@ public struct DeltaFetch: Sendable {
     }
 
     /// Makes everything that needs no holder; returns what is to be asked for.
-    public func prepare() throws -> Round {
+    ///
+    /// - Parameter sources: are tried, in their order, for what the generation that is here has not.
+    public func prepare(from sources: [LocalContents] = []) throws -> Round {
         let writer = try TreeWriter(directory: directory)
         for entry in delta.puts where entry.file == nil { try writer.make(entry) }
         try DeltaDirectory.eachWhiteout(of: delta, upon: local) { try writer.whiteout($0) }
         for index in plan.empty { try writer.writeFile(delta.puts[index]) { _ in } }
         var wants = plan.wants
         for item in plan.locals where try !makeLocal(item, writer) { wants.append(FetchPlan.Want(put: item.put, basis: nil)) }
+        if !sources.isEmpty {
+            wants = try wants.filter { want in try !sources.contains { try $0.make(delta.puts[want.put], with: writer) } }
+        }
         return Round(wants: wants)
     }
 

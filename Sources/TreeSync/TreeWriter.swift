@@ -116,6 +116,22 @@ final class TreeWriter {
         try writeFile(entry) { try FileSource(file: file, path: entry.path).copy(to: $0) }
     }
 
+    /// Takes over a file that has one name only, of another directory of the same file system: moves it here and gives it its metadata.
+    ///
+    /// - Parameter old: what it was to become there.
+    func adopt(_ entry: TreeEntry, _ file: Descriptor, of old: TreeEntry, from directory: Descriptor) throws {
+        for attribute in old.attributes where !entry.attributes.contains(where: { $0.name == attribute.name }) {
+            // It may not have come that far.
+            _ = attribute.name.withCPath { clinux_fremovexattr(file.number, $0) }
+        }
+        let target = try parent(of: entry.path)
+        let moved = TreePaths.name(of: old.path).withCPath { from in
+            TreePaths.name(of: entry.path).withCPath { renameat(directory.number, from, target.number, $0) }
+        }
+        guard moved == 0 else { throw TreeSyncError.last("moving", entry.path) }
+        try setMetadata(of: file, entry)
+    }
+
     /// Opens a file that this writer has made.
     func openMade(_ path: TreePath) throws -> Descriptor { try root.openBelow(path, O_RDONLY) }
 

@@ -47,9 +47,16 @@ public final class VolumeStore: Sendable {
             if let state = try openVolume(name) {
                 contents.withLock { $0.volumes[state.key] = Volume(state: state) }
             } else {
-                try Self.unmountAndRemove("\(directory)/\(name)")
+                try removeAllButKept("\(directory)/\(name)")
             }
         }
+    }
+
+    /// What is no volume yet may have the beginning of one.
+    private func removeAllButKept(_ path: String) throws {
+        let kept = (try? KeptTransfers(directory: path).open(now: time(nil))) ?? []
+        guard !kept.isEmpty else { return try Self.unmountAndRemove(path) }
+        for leftover in try VolumeFiles.names(in: path) where !kept.contains(leftover) { try Self.unmountAndRemove("\(path)/\(leftover)") }
     }
 
     private static let emptyName = "empty"
@@ -80,7 +87,10 @@ public final class VolumeStore: Sendable {
         state.layers = Array(
             state.layers.prefix { VolumeFiles.exists("\(path)/\($0.name)") && VolumeFiles.exists("\(path)/\($0.name).manifest") })
         // Without a number it was the base of a transfer that did not end.
-        guard state.generation > 0 else { return nil }
+        guard state.generation > 0 else {
+            unlink("\(path)/\(Self.stateName)")
+            return nil
+        }
         if state.layers != before.layers {
             let generation = state.generation
             state.journal.removeAll { $0.to > generation }
@@ -92,6 +102,7 @@ public final class VolumeStore: Sendable {
         known.insert(Self.stateName)
         // Of this kernel's life only: a number may be given a second time after a power loss.
         if before.boot == state.boot { known.insert(DigestKeeper.fileName) }
+        known.formUnion(try KeptTransfers(directory: path).open(now: time(nil)))
         for layer in state.layers { known.formUnion([layer.name, "\(layer.name).manifest"]) }
         for leftover in try VolumeFiles.names(in: path) where !known.contains(leftover) {
             try Self.unmountAndRemove("\(path)/\(leftover)")
@@ -229,6 +240,9 @@ public final class VolumeStore: Sendable {
         guard mkdir(staging, 0o700) == 0 else { throw VolumeError.last("making directory", staging) }
         return staging
     }
+
+    /// What arrived of transfers that did not end.
+    func keptTransfers(of key: VolumeKey) -> KeptTransfers { KeptTransfers(directory: directory(of: key)) }
 
     /// Publishes a directory on top of the stack: it is moved in, and the state that names it is written.
     ///

@@ -1,6 +1,7 @@
 import BlockingIO
 import FarmAPI
 import Logging
+import Transport
 import TreeSync
 
 /// Brings newer generations of volumes here from other agents.
@@ -21,6 +22,18 @@ struct VolumeSync: Sendable {
     private static let roundLimit = 2
     /// A holder that publishes while we ask it is asked again this often.
     private static let attemptLimit = 3
+    /// A holder that was killed is refused at once; one that only lost its connection takes the next one.
+    private static let cutPause = Duration.milliseconds(100)
+
+    /// Whether an error says that bytes were lost or damaged on the way, and not that they can't be had there.
+    private static func isCut(_ error: any Error) -> Bool {
+        switch error {
+        case TransportError.connectionLost, TransportError.streamReset, TreeSyncError.badStream, TreeSyncError.digestMismatch,
+            TreeSyncError.compression:
+            true
+        default: false
+        }
+    }
 
     /// Brings the volume to generation `head`, or as near as the holders allow. The caller keeps other changes of the volume away.
     ///
@@ -58,6 +71,12 @@ struct VolumeSync: Sendable {
                 return try await bringOnce(key, to: wanted, from: holder, &received)
             } catch VolumeError.peerRefused(_, 409, _) where attempt < Self.attemptLimit {
                 continue
+            } catch  where attempt < Self.attemptLimit && Self.isCut(error) {
+                // What arrived is kept, so that trying again costs the rest only.
+                logger.notice(
+                    "transfer broken off, trying again",
+                    metadata: ["volume": "\(key.id)", "agent": "\(holder.agent)", "error": "\(error)"])
+                try await Task.sleep(for: Self.cutPause)
             }
         }
         return received
@@ -79,8 +98,18 @@ struct VolumeSync: Sendable {
             try? await BlockingPool.shared.run { try RemoveTree.remove(staging) }
             return received
         }
+        let kept = store.keptTransfers(of: key)
         do {
-            var round = try await BlockingPool.shared.run { try fetch.prepare() }
+            var round = try await BlockingPool.shared.run { [logger] in
+                try kept.begin(staging, change.delta)
+                let sources = try kept.contents()
+                let round = try fetch.prepare(from: sources)
+                let bytes = sources.reduce(0) { $0 + $1.taken.bytes }
+                if bytes > 0 { logger.info("transfer resumed", metadata: ["volume": "\(key.id)", "bytes": "\(bytes)"]) }
+                // What is left of it is wanted no more.
+                try kept.removeAll()
+                return round
+            }
             for _ in 0..<Self.roundLimit where !round.isEmpty {
                 let (again, bytes) = try await peers.fetch(round, of: fetch, from: holder, key: key, generation: change.generation)
                 received += bytes
@@ -91,10 +120,11 @@ struct VolumeSync: Sendable {
                 try fetch.finish()
                 try store.append(
                     staging, delta: change.delta, to: change.generation, of: key, upon: known, manifest: change.manifest)
+                kept.end(staging)
             }
             return received
         } catch {
-            try? await BlockingPool.shared.run { try RemoveTree.remove(staging) }
+            try? await BlockingPool.shared.run { try kept.keep(staging) }
             throw error
         }
     }

@@ -1,0 +1,53 @@
+import Digests
+import Glibc
+
+/// Files that a transfer brought which did not end: cut, killed, out of space. The next one takes them over.
+///
+/// What lies in its directory may be whole or not: each file is read and verified by its digest before it is moved into the new
+/// transfer's, so that neither a crash nor the disk can make it believe in something that did not arrive.
+public final class ArrivedContents: LocalContents {
+    private let root: Descriptor
+    private let delta: DeltaManifest
+    private let places: [Digest: Int]
+    private var parentPath: TreePath?
+    private var parent: Descriptor
+
+    /// - Parameters:
+    ///   - directory: of the transfer that did not end.
+    ///   - delta: what it was to bring.
+    public init(directory: String, delta: DeltaManifest) throws {
+        root = try Descriptor.directory(directory)
+        parent = root
+        self.delta = delta
+        var places: [Digest: Int] = [:]
+        for (index, entry) in delta.puts.enumerated() {
+            guard let file = entry.file, file.size > 0, places[file.digest] == nil else { continue }
+            places[file.digest] = index
+        }
+        self.places = places
+    }
+
+    override func make(_ entry: TreeEntry, with writer: TreeWriter) throws -> Bool {
+        guard let wanted = entry.file, let place = places[wanted.digest] else { return false }
+        let path = delta.puts[place].path
+        guard let directory = directory(of: path), let file = try? directory.openBelow(Array(TreePaths.name(of: path)), O_RDONLY),
+            let status = try? file.status(path), status.st_mode & S_IFMT == S_IFREG, UInt64(status.st_size) == wanted.size,
+            // A link to a file of a generation: its metadata is not ours to set.
+            status.st_nlink == 1
+        else { return false }
+        guard try TreeReader.digest(of: file, path).digest == wanted.digest else { return false }
+        try writer.adopt(entry, file, of: delta.puts[place], from: directory)
+        taken.files += 1
+        taken.bytes += wanted.size
+        return true
+    }
+
+    private func directory(of path: TreePath) -> Descriptor? {
+        let wanted = TreePaths.parent(of: path) ?? []
+        if wanted == parentPath { return parent }
+        guard let opened = wanted.isEmpty ? root : try? root.openBelow(wanted, O_RDONLY | O_DIRECTORY) else { return nil }
+        parent = opened
+        parentPath = wanted
+        return opened
+    }
+}
