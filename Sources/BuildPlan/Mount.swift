@@ -28,6 +28,12 @@ public struct Mount: Hashable, Sendable, Codable {
         self.kind = kind
     }
 
+    /// False for a secret that is only in the environment: nothing is at its target.
+    public var isVisible: Bool {
+        if case .secret(let secret) = kind { return secret.isFile }
+        return true
+    }
+
     /// The tree that is read and enters the step's key.
     public var input: TreeSelection? {
         switch kind {
@@ -92,6 +98,10 @@ public struct SecretMount: Hashable, Sendable, Codable {
 
     /// What BuildKit gives.
     public static let defaultMode: UInt16 = 0o400
+    /// Where a secret without a target of its own appears, by the last part of its id.
+    public static let folder = "/run/secrets"
+    /// More bytes are refused; BuildKit's limit. A secret stays in the memory of the coordinator while its build runs.
+    public static let sizeLimit = 500 << 10
 
     /// An optional file of root.
     public init(

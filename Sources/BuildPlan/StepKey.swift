@@ -88,7 +88,10 @@ extension Mount {
         case .host(let path): encoder.append(["host", path])
         case .secret(let secret):
             // A secret's value is no part of a key, nor is whether there is one.
-            encoder.append(["secret", secret.id, secret.variable ?? "", "\(secret.uid):\(secret.gid):\(String(secret.mode, radix: 8))"])
+            encoder.append([
+                "secret", secret.id, secret.isFile ? "file" : "", secret.variable ?? "",
+                "\(secret.uid):\(secret.gid):\(String(secret.mode, radix: 8))",
+            ])
         }
     }
 }

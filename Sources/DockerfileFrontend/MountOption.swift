@@ -101,6 +101,7 @@ extension MountOption {
         for field in fields where !kind.keys.contains(field.key) {
             throw Complaint("--mount=\(text): '\(field.key)' has no meaning for type \(kind.rawValue)")
         }
+        if kind == .secret { return try secret(values) }
         let given = values[.target] ?? ""
         guard !given.isEmpty else { throw Complaint("--mount=\(text): 'target' is missing") }
         let target = CleanPath.join(workingDirectory, given)
@@ -111,22 +112,24 @@ extension MountOption {
     }
 
     private enum MountType: String, CaseIterable {
-        case bind, cache, tmpfs
+        case bind, cache, tmpfs, secret
 
         var keys: Set<Key> {
             switch self {
             case .bind: [.type, .from, .source, .target, .readonly, .readwrite]
             case .cache: [.type, .from, .source, .target, .readonly, .readwrite, .id, .sharing, .mode, .uid, .gid]
             case .tmpfs: [.type, .target, .readonly, .readwrite, .size]
+            case .secret: [.type, .id, .source, .target, .env, .required, .mode, .uid, .gid, .readonly]
             }
         }
     }
 
     private func type(_ name: String) throws(Complaint) -> MountType {
         if let type = MountType(rawValue: name.lowercased()) { return type }
-        if ["secret", "ssh"].contains(name.lowercased()) { throw Complaint("--mount=type=\(name.lowercased()) is not built yet") }
+        if name.lowercased() == "ssh" { throw Complaint("--mount=type=ssh is not built yet") }
         throw Complaint(
-            "--mount=\(text): unknown type '\(name)': expected bind, cache or tmpfs", name, among: MountType.allCases.map(\.rawValue))
+            "--mount=\(text): unknown type '\(name)': expected bind, cache, tmpfs or secret", name,
+            among: MountType.allCases.map(\.rawValue))
     }
 
     // The last of all readonly and readwrite fields decides.
@@ -144,6 +147,7 @@ extension MountOption {
         let source = CleanPath.relativeToRoot(values[.source] ?? "")
         switch type {
         case .bind: return .bind(from: tree, source: source)
+        case .secret: return try secret(values).kind
         case .tmpfs:
             guard let text = values[.size] else { return .tmpfs(size: nil) }
             guard let size = ByteCount.read(text) else {
@@ -160,14 +164,49 @@ extension MountOption {
             let chosen = values[.id] ?? ""
             return .cache(
                 CacheMount(
-                    id: chosen.isEmpty ? id : chosen, sharing: sharing, mode: try mode(values[.mode]),
+                    id: chosen.isEmpty ? id : chosen, sharing: sharing, mode: try mode(values[.mode], default: CacheMount.defaultMode),
                     uid: try owner(values[.uid], .uid), gid: try owner(values[.gid], .gid),
                     seed: from == nil ? nil : TreeSelection(source: tree, path: source, wildcards: false)))
         }
     }
 
-    private func mode(_ text: String?) throws(Complaint) -> UInt16 {
-        guard let text else { return CacheMount.defaultMode }
+    // Without a target a secret that is asked for as a variable has no file; a relative target is relative to the root.
+    private func secret(_ values: [Key: String]) throws(Complaint) -> Mount {
+        let given = values[.target] ?? ""
+        let named = [values[.source], values[.id]].compactMap(\.self).first { !$0.isEmpty }
+        guard let id = named ?? (given.isEmpty ? nil : Self.baseName(given)), !id.isEmpty, !id.utf8.contains(0) else {
+            throw Complaint("--mount=\(text): a secret needs 'id' or 'target'")
+        }
+        let variable = values[.env]
+        if let variable, variable.isEmpty || variable.utf8.contains(UInt8(ascii: "=")) {
+            throw Complaint("--mount=\(text): env=\(variable): expected the name of a variable")
+        }
+        let name = Self.baseName(id)
+        guard !given.isEmpty || !["", ".", ".."].contains(name) else {
+            throw Complaint("--mount=\(text): id=\(id) makes no file name: give a 'target'")
+        }
+        let target = CleanPath.join("/", given.isEmpty ? "\(SecretMount.folder)/\(name)" : given)
+        guard target != "/" else { throw Complaint("--mount=\(text): the target can't be /") }
+        var required = false
+        if let value = values[.required] {
+            guard let truth = Truth.read(value) else { throw Complaint("--mount=\(text): required=\(value): expected true or false") }
+            required = truth
+        }
+        return Mount(
+            target: target, readOnly: true,
+            kind: .secret(
+                SecretMount(
+                    id: id, required: required, variable: variable, isFile: variable == nil || !given.isEmpty,
+                    mode: try mode(values[.mode], default: SecretMount.defaultMode), uid: try owner(values[.uid], .uid),
+                    gid: try owner(values[.gid], .gid))))
+    }
+
+    private static func baseName(_ path: String) -> String {
+        CleanPath.clean(path).bytes.split(separator: UInt8(ascii: "/")).last.map { Array($0).text } ?? ""
+    }
+
+    private func mode(_ text: String?, default: UInt16) throws(Complaint) -> UInt16 {
+        guard let text else { return `default` }
         guard let mode = OctalMode.read(text) else {
             throw Complaint("--mount=\(self.text): mode=\(text): expected octal digits, like 0755")
         }

@@ -46,8 +46,8 @@ extension StageBuilder {
         for option in options {
             let mount = try option.mount(
                 workingDirectory: workingDirectory, tree: try tree(option.from), expand: { text throws(Complaint) in try expand(text) })
-            // By bytes: Swift's == takes two spellings of an accent for one.
-            mounts.removeAll { $0.target.bytes == mount.target.bytes }
+            // By bytes: Swift's == takes two spellings of an accent for one. A secret that is only a variable is mounted nowhere.
+            if mount.isVisible { mounts.removeAll { $0.isVisible && $0.target.bytes == mount.target.bytes } }
             mounts.append(mount)
         }
         let depth = { (mount: Mount) in mount.target.utf8.count { $0 == UInt8(ascii: "/") } }

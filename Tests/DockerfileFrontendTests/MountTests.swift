@@ -88,6 +88,19 @@ import Testing
             Case("type=tmpfs,target=/a,size=100b", "/a", ro: false, .tmpfs(size: 100)),
             Case("size=1k,target=/a,type=tmpfs", "/a", ro: false, .tmpfs(size: 1024)),
             Case("type=tmpfs,target=/a,ro", "/a", ro: true, .tmpfs(size: nil)),
+            Case("type=secret,id=key", "/run/secrets/key", ro: true, .secret(SecretMount(id: "key"))),
+            Case("type=secret,id=a/b", "/run/secrets/b", ro: true, .secret(SecretMount(id: "a/b"))),
+            Case("type=secret,source=key", "/run/secrets/key", ro: true, .secret(SecretMount(id: "key"))),
+            Case("type=secret,target=/etc/token", "/etc/token", ro: true, .secret(SecretMount(id: "token"))),
+            Case("type=secret,id=$arg,dst=t/u", "/t/u", ro: true, .secret(SecretMount(id: "value"))),
+            Case("type=secret,id=k,required", "/run/secrets/k", ro: true, .secret(SecretMount(id: "k", required: true))),
+            Case("type=secret,id=k,required=false,ro", "/run/secrets/k", ro: true, .secret(SecretMount(id: "k"))),
+            Case(
+                "type=secret,id=k,env=KEY", "/run/secrets/k", ro: true, .secret(SecretMount(id: "k", variable: "KEY", isFile: false))),
+            Case("type=secret,id=k,env=KEY,target=/k", "/k", ro: true, .secret(SecretMount(id: "k", variable: "KEY"))),
+            Case(
+                "type=secret,id=k,mode=0440,uid=$num,gid=5", "/run/secrets/k", ro: true,
+                .secret(SecretMount(id: "k", mode: 0o440, uid: 12, gid: 5))),
         ])
     func options(example: Case) throws { #expect(try Self.mounts("--mount=\(example.option)") == [example.mount]) }
 
@@ -100,10 +113,17 @@ import Testing
     @Test(
         "A mount that can't be made says why",
         arguments: [
-            ("type=secret,target=/a", "--mount=type=secret is not built yet"), ("type=ssh", "--mount=type=ssh is not built yet"),
-            ("type=secret,id=a,required", "--mount=type=secret is not built yet"),
-            ("type=cahce,target=/a", "unknown type 'cahce': expected bind, cache or tmpfs (did you mean cache?)"),
-            ("type=volume,target=/a", "unknown type 'volume': expected bind, cache or tmpfs"), ("type=,target=/a", "unknown type ''"),
+            ("type=ssh", "--mount=type=ssh is not built yet"), ("type=secret", "a secret needs 'id' or 'target'"),
+            ("type=secret,env=X", "a secret needs 'id' or 'target'"), ("type=secret,id=..", "id=.. makes no file name: give a 'target'"),
+            ("type=secret,id=a,target=/", "the target can't be /"), ("type=secret,id=a,env=", "env=: expected the name of a variable"),
+            ("type=secret,id=a,env=A=B", "env=A=B: expected the name of a variable"),
+            ("type=secret,id=a,required=2", "required=2: expected true or false"),
+            ("type=secret,id=a,mode=9", "mode=9: expected octal digits"),
+            ("type=secret,id=a,rw", "'readwrite' has no meaning for type secret"),
+            ("type=secret,id=a,from=other", "'from' has no meaning for type secret"),
+            ("type=cahce,target=/a", "unknown type 'cahce': expected bind, cache, tmpfs or secret (did you mean cache?)"),
+            ("type=volume,target=/a", "unknown type 'volume': expected bind, cache, tmpfs or secret"),
+            ("type=,target=/a", "unknown type ''"),
             ("type=cache", "'target' is missing"), ("type=cache,target=", "'target' is missing"), ("target=/", "the target can't be /"),
             ("target=/a/..", "the target can't be /"), ("target=../..", "the target can't be /"), ("target=$unset", "'target' is missing"),
             ("tarhet=/a", "unknown key 'tarhet' (did you mean target?)"),
@@ -154,9 +174,16 @@ import Testing
         #expect(mounts[2].kind == .bind(from: .context, source: "new"))
     }
 
+    @Test("A secret that is only a variable is mounted nowhere and takes no other mount's place")
+    func secretVariables() throws {
+        let mounts = try Self.mounts("--mount=type=secret,id=k --mount=type=secret,id=k,env=A --mount=type=secret,id=k,env=B")
+        #expect(mounts.map(\.isVisible) == [true, false, false])
+        #expect(mounts.allSatisfy { $0.target == "/run/secrets/k" })
+    }
+
     @Test("A refused mount in a stage that the target does not need is no error")
     func unneeded() throws {
-        let stage = try target("FROM scratch AS a\nRUN --mount=type=secret,target=/s true\nFROM scratch\nWORKDIR /a")
+        let stage = try target("FROM scratch AS a\nRUN --mount=type=ssh true\nFROM scratch\nWORKDIR /a")
         #expect(stage.steps.count == 1)
     }
 
