@@ -39,7 +39,10 @@ let libraries: [Target] = [
     .target(name: "Daemon", dependencies: ["FarmAPI", "BuildPlan", yams, logging]),
     .target(
         name: "Client",
-        dependencies: ["FarmAPI", "FileTree", "BlockingIO", "BuildPlan", "Digests", "OCI", "Transport", "Certificates", logging, yams]),
+        dependencies: [
+            "FarmAPI", "FileTree", "BlockingIO", "BuildPlan", "Digests", "OCI", "Transport", "Certificates", "GoTemplate", "WerfFrontend",
+            logging, yams,
+        ]),
 ]
 
 let agent: [Target] = [

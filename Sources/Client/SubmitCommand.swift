@@ -19,16 +19,17 @@ public struct SubmitCommand: Sendable {
     public func run() async throws {
         try Export.check(options.outputs, standardOutputIsTerminal: isatty(STDOUT_FILENO) == 1)
         if let file = options.iidFile { unlink(file) }
-        let options = options
-        let source = try await BlockingPool.shared.run { try BuildSource.find(options) }
-        let screen = Screen(mode: options.quiet ? .quiet : options.progress, source: source, environment: environment)
+        let screen = Screen(mode: options.quiet ? .quiet : options.progress, environment: environment)
+        await screen.startTicking()
         let connection = Connection(settings)
         defer { connection.closeSoon() }
-        await screen.startTicking()
         do {
+            let source = try await load(screen)
+            // The files of a commit are read until the build has ended.
+            defer { source.werf?.checkout?.release() }
             let submission = Submission(
                 api: connection.api, options: options, source: source, screen: screen, environment: environment, page: page(of:))
-            let (build, image) = try await submission.run()
+            let (build, outcome) = try await submission.run()
             if options.detach {
                 await screen.stop()
                 Screen.write(build + "\n", to: STDOUT_FILENO)
@@ -45,31 +46,23 @@ public struct SubmitCommand: Sendable {
                 }
             }
             await screen.stop()
-            try report(build: build, image: image)
+            try SubmitReport(options: options, build: build, page: page(of: build), names: source.werf?.names ?? []).write(outcome)
         } catch {
             await screen.stop()
             throw ClientError(error, coordinator: connection.address)
         }
     }
 
-    @Sendable private func page(of build: String) -> String {
-        "https://\(HostPort(host: settings.host, port: settings.port))/builds/\(percentEncoded(build))"
+    private func load(_ screen: Screen) async throws -> BuildSource {
+        let (options, environment) = (options, environment)
+        let source = try await BlockingPool.shared.run { try BuildSource.find(options, environment: environment) }
+        await screen.show(source)
+        for warning in source.warnings { await screen.note("warning: \(warning)") }
+        return source
     }
 
-    private func report(build: String, image: BuildDescription.Image?) throws {
-        guard let image else { return }
-        let usesStandardOutput = options.outputs.contains { $0.destination == .standardOutput && $0.form != .load }
-        if !usesStandardOutput { Screen.write("\(image.digest)\n", to: STDOUT_FILENO) }
-        if let file = options.iidFile { try ResultFile.write("\(image.configDigest)", to: file, option: "--iidfile") }
-        if let file = options.metadataFile {
-            let metadata = [
-                "containerimage.digest": "\(image.digest)", "containerimage.config.digest": "\(image.configDigest)",
-                "farm.build.ref": build, "farm.build.page": page(of: build),
-                "image.name": options.build.tags.joined(separator: ","),
-            ].filter { !$0.value.isEmpty }
-            try ResultFile.write(
-                String(decoding: try FarmJSON.encodePretty(metadata), as: UTF8.self) + "\n", to: file, option: "--metadata-file")
-        }
+    @Sendable private func page(of build: String) -> String {
+        "https://\(HostPort(host: settings.host, port: settings.port))/builds/\(percentEncoded(build))"
     }
 
     private static func describe(_ output: OutputSpec) -> String {
@@ -81,21 +74,6 @@ public struct SubmitCommand: Sendable {
             }
         if case .path(let path) = output.destination { return "\(form) to \(path)" }
         return output.form == .load ? form : "\(form) to standard output"
-    }
-}
-
-/// Small files that tell scripts the result; written aside and renamed.
-enum ResultFile {
-    static func write(_ text: String, to path: String, option: String) throws(ClientError) {
-        let aside = "\(path).farm-\(getpid())"
-        let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw .failed("\(option) \(path): \(String(cString: strerror(errno)))") }
-        Screen.write(text, to: descriptor)
-        guard close(descriptor) == 0, rename(aside, path) == 0 else {
-            let reason = String(cString: strerror(errno))
-            unlink(aside)
-            throw .failed("\(option) \(path): \(reason)")
-        }
     }
 }
 

@@ -6,12 +6,13 @@ import FoundationEssentials
 
 struct Submit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Build an image from a Dockerfile.",
+        abstract: "Build an image from a Dockerfile, or the images of a werf.yaml.",
         discussion: "Progress goes to standard error; standard output has the image's digest alone, or the archive for '-o -'.")
 
     @OptionGroup var farm: FarmOptions
     @Argument(help: ArgumentHelp("The folder that the build may read.", valueName: "CONTEXT")) var context = "."
-    @Option(name: .shortAndLong, help: ArgumentHelp("The Dockerfile; '-' for standard input.", valueName: "FILE")) var file: String?
+    @Option(name: .shortAndLong, help: ArgumentHelp("The Dockerfile, '-' for standard input; or the werf.yaml.", valueName: "FILE"))
+    var file: String?
     @Option(help: ArgumentHelp("Whose volumes the build sees (default: the context folder's name).", valueName: "NAME")) var project:
         String?
     @Option(help: ArgumentHelp("Only agents with that label (repeatable): name=agent-2.", valueName: "LABEL=VALUE")) var require: [String] =
@@ -46,12 +47,28 @@ struct Submit: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write the image's id to a file.", valueName: "FILE")) var iidfile: String?
     @Option(name: .customLong("metadata-file"), help: ArgumentHelp("Write the result as JSON to a file.", valueName: "FILE"))
     var metadataFile: String?
+    @Option(help: ArgumentHelp("id=NAME[,src=FILE|,env=NAME]: a value for RUN --mount=type=secret (repeatable).", valueName: "SECRET"))
+    var secret: [String] = []
+    @Option(help: ArgumentHelp("An image of the werf.yaml (repeatable; default: all that are final).", valueName: "NAME"))
+    var image: [String] = []
+    @Flag(help: "Build a werf.yaml from the work tree as it is, without giterminism.") var loose = false
+    @Option(name: .customLong("env"), help: ArgumentHelp("The werf.yaml's .Env (else $WERF_ENV).", valueName: "NAME"))
+    var environmentName: String?
+    @Option(help: ArgumentHelp("build, or render: print the werf.yaml as its template gives it.", valueName: "METHOD")) var call = "build"
     @OptionGroup(visibility: .hidden) var later: NotBuiltYet
 
     func run() async throws {
         try later.refuse()
         let environment = ProcessInfo.processInfo.environment
-        let command = SubmitCommand(settings: try farm.settings(), options: try options(environment), environment: environment)
+        let options = try options(environment)
+        switch call {
+        case "build": break
+        case "render":
+            try await Interrupts.cancelling { try await RenderCommand(options: options, environment: environment).run() }
+            return
+        default: throw ClientError.usage("--call \(call): there are build and render; the others are not built yet")
+        }
+        let command = SubmitCommand(settings: try farm.settings(), options: options, environment: environment)
         try await Interrupts.cancelling { try await command.run() }
     }
 
@@ -62,6 +79,10 @@ struct Submit: AsyncParsableCommand {
         options.project = project
         options.detach = detach
         options.quiet = quiet
+        options.secrets = try secret.map { try SecretOption(parsing: $0) }
+        options.images = image
+        options.loose = loose
+        options.environmentName = environmentName
         options.iidFile = iidfile
         options.metadataFile = metadataFile
         guard let mode = ProgressMode(rawValue: progress) else {
@@ -113,20 +134,17 @@ struct NotBuiltYet: ParsableArguments {
     @Option(name: .customLong("build-context")) var buildContext: [String] = []
     @Option(name: .customLong("cache-from")) var cacheFrom: [String] = []
     @Option(name: .customLong("cache-to")) var cacheTo: [String] = []
-    @Option var secret: [String] = []
     @Option var ssh: [String] = []
     @Option var ulimit: [String] = []
     @Option var annotation: [String] = []
-    @Option var call: String?
-    @Option var image: [String] = []
     @Flag var push = false
     @Flag var pull = false
 
     func refuse() throws {
         let given: [(String, Bool)] = [
             ("--build-context", !buildContext.isEmpty), ("--cache-from", !cacheFrom.isEmpty), ("--cache-to", !cacheTo.isEmpty),
-            ("--secret", !secret.isEmpty), ("--ssh", !ssh.isEmpty), ("--ulimit", !ulimit.isEmpty), ("--annotation", !annotation.isEmpty),
-            ("--call", call != nil && call != "build"), ("--image", !image.isEmpty), ("--push", push), ("--pull", pull),
+            ("--ssh", !ssh.isEmpty), ("--ulimit", !ulimit.isEmpty), ("--annotation", !annotation.isEmpty),
+            ("--push", push), ("--pull", pull),
         ]
         let names = given.filter(\.1).map(\.0)
         if !names.isEmpty { throw ClientError.usage("\(names.joined(separator: ", ")): not built yet") }

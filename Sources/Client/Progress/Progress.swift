@@ -20,8 +20,8 @@ struct ProgressPrinter {
     private let mode: ProgressMode
     private var terminal: Terminal?
     private let write: (String) -> Void
-    /// The Dockerfile, for the lines around a failing instruction.
-    private let source: SourceText
+    /// The Dockerfile, or the rendered werf.yaml, for the lines around what failed.
+    var source: SourceText
     private var region = LiveRegion()
     private let start: Timestamp
     private var build: String?
@@ -38,7 +38,10 @@ struct ProgressPrinter {
         var colours: Bool
     }
 
-    init(mode: ProgressMode, terminal: Terminal?, source: SourceText, start: Timestamp, write: @escaping (String) -> Void) {
+    init(
+        mode: ProgressMode, terminal: Terminal?, source: SourceText = .init(name: "", text: ""), start: Timestamp,
+        write: @escaping (String) -> Void
+    ) {
         self.mode = mode == .auto ? (terminal == nil ? .plain : .tty) : mode
         self.terminal = terminal
         self.source = source

@@ -1,4 +1,5 @@
 import BuildPlan
+import FoundationEssentials
 import Glibc
 
 /// The values of a build's secrets by their ids. They are never written to a disk of ours, nor printed.
@@ -9,6 +10,9 @@ struct SecretValues: Sendable {
     private static let countLimit = 1_000
 
     init() {}
+
+    /// As the coordinator takes them: base 64 by id.
+    var encoded: [String: String] { values.mapValues { Data($0).base64EncodedString() } }
 
     /// Reads them. Blocks on files. Throws ``ClientError`` for what is not there or is too large.
     ///

@@ -10,12 +10,12 @@ actor Screen {
     /// The live view is drawn ten times a second: smooth, and nothing for a terminal.
     private static let refresh: Duration = .milliseconds(100)
 
-    init(mode: ProgressMode, source: BuildSource, environment: [String: String]) {
-        printer = ProgressPrinter(
-            mode: mode, terminal: Self.terminal(environment), source: .init(name: source.dockerfileName, text: source.dockerfile),
-            start: .now()
-        ) { text in Self.write(text) }
+    init(mode: ProgressMode, environment: [String: String]) {
+        printer = ProgressPrinter(mode: mode, terminal: Self.terminal(environment), start: .now()) { text in Self.write(text) }
     }
+
+    /// What failures are shown in.
+    func show(_ source: BuildSource) { printer.source = .init(name: source.name, text: source.text) }
 
     func startTicking() {
         ticker = Task { [weak self] in

@@ -23,12 +23,20 @@ struct Submission: Sendable {
     /// an upgrade minutes.
     static let reconnectLimit: Duration = .seconds(300)
 
-    /// Runs until the build has ended; returns its image. Throws ``ClientError``.
-    func run() async throws -> (build: String, image: BuildDescription.Image?) {
+    /// What a build made.
+    struct Outcome: Sendable {
+        /// Of the only image, or of the last one; nil where nobody waited for it.
+        var image: BuildDescription.Image?
+        /// By name, where the file makes several.
+        var images: [String: BuildDescription.Image] = [:]
+    }
+
+    /// Runs until the build has ended; returns its images. Throws ``ClientError``.
+    func run() async throws -> (build: String, outcome: Outcome) {
         let context = try await loadContext()
         let build = try await start(context)
         await screen.accepted(build, page: page(build))
-        if options.detach { return (build, nil) }
+        if options.detach { return (build, Outcome()) }
         do {
             return (build, try await follow(build, context: context))
         } catch is CancellationError {
@@ -56,10 +64,13 @@ struct Submission: Sendable {
     }
 
     private func start(_ context: ContextTree) async throws -> String {
-        let request = SubmitRequest(
-            project: source.project, dockerfile: source.dockerfile, dockerfileName: source.dockerfileName, contextRoot: context.root,
-            options: options.build, requestID: Self.newRequestID())
+        var request = SubmitRequest(
+            project: source.project, dockerfile: source.werf == nil ? source.text : "", dockerfileName: source.name,
+            contextRoot: context.root, options: options.build, requestID: Self.newRequestID())
+        request.werf = source.werf?.request
         let answer = try await api.post(SubmitResponse.self, "/api/v1/builds", request)
+        // Before it starts, where that can be: its first step may want them, and with --detach nobody is there later.
+        if !source.secrets.values.isEmpty { try await sendSecrets(for: answer.build) }
         if !answer.started {
             try await ContextUpload(api: api, tree: context).sendObjects()
             try await api.post("/api/v1/builds/\(percentEncoded(answer.build))/start", [String: String]())
@@ -67,7 +78,24 @@ struct Submission: Sendable {
         return answer.build
     }
 
-    private func follow(_ build: String, context: ContextTree) async throws -> BuildDescription.Image? {
+    /// All that there are, also none: the coordinator learns from it which there are not.
+    private func sendSecrets(for build: String) async throws {
+        try await api.post("/api/v1/builds/\(percentEncoded(build))/secrets", source.secrets.encoded)
+    }
+
+    // Asked for again by a coordinator that was started anew: it keeps them in memory only.
+    private func sendSecretsAgain(for build: String) async throws {
+        while true {
+            do {
+                try await sendSecrets(for: build)
+                return
+            } catch let error where ClientError.isTransient(error) {
+                try await Task.sleep(for: .milliseconds(Int.random(in: 300...900)))
+            }
+        }
+    }
+
+    private func follow(_ build: String, context: ContextTree) async throws -> Outcome {
         var last = 0
         var lostSince: ContinuousClock.Instant?
         let upload = ContextUpload(api: api, tree: context)
@@ -83,9 +111,11 @@ struct Submission: Sendable {
                         switch event.kind {
                         case .needsContents:
                             uploads.addTask { try await upload.sendContents(for: build) }
-                        case .finished(let status, _, let image, _):
+                        case .needsSecrets:
+                            uploads.addTask { try await sendSecretsAgain(for: build) }
+                        case .finished(let status, _, let image, let images):
                             switch status {
-                            case .succeeded: return image
+                            case .succeeded: return Outcome(image: image, images: images ?? [:])
                             case .cancelled: throw ClientError.cancelled
                             default: throw ClientError.buildFailed
                             }

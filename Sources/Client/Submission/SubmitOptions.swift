@@ -16,6 +16,14 @@ public struct SubmitOptions: Sendable {
     public var detach = false
     /// Print nothing but the digest.
     public var quiet = false
+    /// `--secret`.
+    public var secrets: [SecretOption] = []
+    /// `--image`: names in a werf.yaml; empty for all that are final.
+    public var images: [String] = []
+    /// `--loose`: a werf.yaml is built from the work tree as it is, and may use what it likes.
+    public var loose = false
+    /// `--env`: what a werf.yaml's `.Env` is; nil for `$WERF_ENV`.
+    public var environmentName: String?
     public var iidFile: String?
     public var metadataFile: String?
 
