@@ -71,7 +71,7 @@ public actor Coordinator {
     /// Loads the state from the store. Nothing happens until ``run()``.
     public init(
         store: Store, contexts: any ContextAccess, images: any ImageAccess, grants: any GrantSigner,
-        frontend: any Frontend = DockerfilePlanner(), settings: EngineSettings = EngineSettings(),
+        frontend: any Frontend = RequestPlanner(), settings: EngineSettings = EngineSettings(),
         clock: any EngineClock = SystemClock(), logger: Logger
     ) async throws {
         self.store = store
