@@ -114,7 +114,8 @@ struct IgnoreRules {
             follow()
         }
         if positions.contains(pattern.count) { return [[]] }
-        return positions.sorted().map { pattern[$0...] }
+        // What follows a `**` is what the `**` itself means by taking nothing.
+        return positions.filter { $0 == 0 || !positions.contains($0 - 1) || pattern[$0 - 1] != "**" }.sorted().map { pattern[$0...] }
     }
 }
 
