@@ -57,8 +57,10 @@ import Testing
     @Test(arguments: ["stapel", "dockerfile", "git", "import", "docker"])
     func `Every directive that the table refuses is refused`(_ name: String) throws {
         let groups: [String: (DirectiveGroup, (String) -> String)] = [
-            "stapel": (Directives.stapel, { "from: a\n\($0): x\n" }), "dockerfile": (Directives.dockerfile, { "dockerfile: a\n\($0): x\n" }),
-            "git": (Directives.git, { "from: a\ngit: [{\($0): x}]\n" }), "import": (Directives.imports, { "from: a\nimport: [{\($0): x}]\n" }),
+            "stapel": (Directives.stapel, { "from: a\n\($0): x\n" }),
+            "dockerfile": (Directives.dockerfile, { "dockerfile: a\n\($0): x\n" }),
+            "git": (Directives.git, { "from: a\ngit: [{\($0): x}]\n" }),
+            "import": (Directives.imports, { "from: a\nimport: [{\($0): x}]\n" }),
             "docker": (Directives.docker, { "from: a\ndocker: {\($0): x}\n" }),
         ]
         let (group, file) = try #require(groups[name])
