@@ -33,7 +33,8 @@ struct ByteEncoder {
 /// Reads the same from bytes in memory. Every length is checked against what is there before it is used.
 struct ByteDecoder {
     private let bytes: UnsafeRawBufferPointer
-    private var position = 0
+    /// How many bytes were read.
+    private(set) var position = 0
 
     /// The bytes are the caller's and must outlive the decoder.
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }

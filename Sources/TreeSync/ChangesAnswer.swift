@@ -5,7 +5,7 @@ public enum ChangesAnswer: Sendable, Equatable {
     /// The asker has what the holder has.
     case same
     /// From the journal: what makes the asker's generation this one.
-    case delta(generation: Int, DeltaManifest)
+    case delta(generation: Int, VolumeTotals, GenerationChange)
     /// There is no common generation: everything there is.
     case whole(generation: Int, VolumeManifest)
     /// There is no common generation, and the asker has a tree of its own to compare with this one.
@@ -26,11 +26,13 @@ public enum ChangesAnswer: Sendable, Equatable {
         case .same:
             head.byte(Self.sameTag)
             try blocks.write(head.bytes)
-        case .delta(let generation, let delta):
+        case .delta(let generation, let totals, let change):
             head.byte(Self.deltaTag)
             head.number(generation)
+            head.number(UInt64(clamping: totals.bytes))
+            head.number(UInt64(clamping: totals.files))
             try blocks.write(head.bytes)
-            try blocks.write(delta.encoded())
+            try blocks.write(change.encoded())
         case .whole(let generation, let manifest):
             head.byte(Self.wholeTag)
             head.number(generation)
@@ -57,10 +59,15 @@ public enum ChangesAnswer: Sendable, Equatable {
             _ = try blocks.rest(upTo: 0)
             return (.compare(generation: generation), blocks.received)
         }
-        let bytes = try blocks.rest(upTo: VolumeManifest.encodedLimit)
         switch tag {
-        case deltaTag: return (.delta(generation: generation, try DeltaManifest(decoding: bytes)), blocks.received)
-        case wholeTag: return (.whole(generation: generation, try VolumeManifest(decoding: bytes)), blocks.received)
+        case deltaTag:
+            let bytes = Int64(try blocks.number(upTo: UInt64(Int64.max)))
+            let totals = VolumeTotals(bytes: bytes, files: Int64(try blocks.number(upTo: UInt64(Int64.max))))
+            let change = try GenerationChange(decoding: try blocks.rest(upTo: VolumeManifest.encodedLimit))
+            return (.delta(generation: generation, totals, change), blocks.received)
+        case wholeTag:
+            let manifest = try VolumeManifest(decoding: try blocks.rest(upTo: VolumeManifest.encodedLimit))
+            return (.whole(generation: generation, manifest), blocks.received)
         default: throw TreeSyncError.badStream("an answer of the unknown kind \(tag)")
         }
     }

@@ -17,13 +17,40 @@ public enum ContentSender {
                 _ = try wanted.rest(upTo: 0)
                 try answer.finish()
                 return
-            case FetchFormat.whole, FetchFormat.signature:
+            case FetchFormat.whole, FetchFormat.signature, FetchFormat.ranges:
                 let path = try wanted.string(upTo: TreePaths.lengthLimit)
                 let size = try wanted.number(upTo: UInt64(Int64.max))
                 if let fault = TreePaths.fault(in: path) { throw TreeSyncError.badStream(fault) }
+                if tag == FetchFormat.ranges {
+                    try send(path, size: size, ranges: try FetchFormat.gaps(from: wanted, size: size), files, answer)
+                    continue
+                }
                 let signature = tag == FetchFormat.signature ? ChunkSource(wanted) : nil
                 try send(path, size: size, signature: signature, files, answer)
             default: throw TreeSyncError.badStream("a wish of the unknown kind \(tag)")
+            }
+        }
+    }
+
+    private static func send(
+        _ path: TreePath, size: UInt64, ranges: [ContentRun.Range], _ files: GenerationFiles, _ answer: BlockSink
+    ) throws {
+        guard let (file, status) = try files.open(path), UInt64(status.st_size) == size else {
+            try answer.write([FetchFormat.gone])
+            return
+        }
+        try answer.write([FetchFormat.pieces])
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Rsync.bufferSize, alignment: 16)
+        defer { buffer.deallocate() }
+        for range in ranges {
+            var position = range.position
+            while position < range.end {
+                let part = UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(Int(min(UInt64(buffer.count), range.end - position))))
+                guard try file.readFully(at: position, into: part) else {
+                    throw TreeSyncError.contentGone(path: TreePaths.text(path))
+                }
+                try answer.write(UnsafeRawBufferPointer(part))
+                position += UInt64(part.count)
             }
         }
     }

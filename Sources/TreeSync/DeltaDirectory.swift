@@ -24,14 +24,14 @@ public enum DeltaDirectory {
                 try writer.copy(entry, from: file)
             }
         }
-        try eachWhiteout(of: delta, upon: base) { try writer.whiteout($0) }
+        for path in try whiteouts(of: delta, upon: base) { try writer.whiteout(path) }
         try writer.finish()
     }
 
     /// Makes a directory that holds `old` hold `new`, which was rebased from it: whiteouts and directories come and go, contents stay.
     ///
     /// - Parameter base: the generation that `new` stands upon.
-    public static func rebase(_ directory: String, from old: DeltaManifest, to new: DeltaManifest, upon base: VolumeManifest) throws {
+    public static func rebase(_ directory: String, from old: DeltaManifest, to new: DeltaManifest, upon base: any GenerationLookup) throws {
         let writer = try TreeWriter(directory: directory)
         let before = Set(old.puts.lazy.map(\.path))
         try eachDeletion(of: old) { try writer.remove($0) }
@@ -42,7 +42,7 @@ public enum DeltaDirectory {
                 try writer.make(entry)
             }
         }
-        try eachWhiteout(of: new, upon: base) { try writer.whiteout($0) }
+        for path in try whiteouts(of: new, upon: base) { try writer.whiteout(path) }
         try writer.finish()
     }
 
@@ -50,10 +50,12 @@ public enum DeltaDirectory {
     ///
     /// Several deltas made one may delete what is not below them. overlayfs hides whiteouts only in directories that it merges: in one that
     /// is new they would be listed, and nobody could open them.
-    static func eachWhiteout(of delta: DeltaManifest, upon base: VolumeManifest, _ body: (TreePath) throws -> Void) rethrows {
+    static func whiteouts(of delta: DeltaManifest, upon base: any GenerationLookup) throws -> [TreePath] {
+        var whiteouts: [TreePath] = []
         try eachDeletion(of: delta) { path in
-            if base[path] != nil { try body(path) }
+            if try base.entry(path) != nil { whiteouts.append(path) }
         }
+        return whiteouts
     }
 
     /// The deletions in directories of the delta: below another one or below a file there is nothing to hide.

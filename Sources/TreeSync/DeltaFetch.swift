@@ -15,33 +15,59 @@ public struct DeltaFetch: Sendable {
     }
 
     private let delta: DeltaManifest
-    private let local: VolumeManifest
     private let plan: FetchPlan
     private let files: GenerationFiles
     private let directory: String
+    private let lists: BlockLists?
+    private let whiteouts: [TreePath]
 
     /// - Parameters:
     ///   - local: the manifest of the generation that is here, and that the delta stands upon; empty for none.
     ///   - files: that generation's files.
     ///   - directory: is there and empty, on the same file system as the files.
-    public init(delta: DeltaManifest, local: VolumeManifest, files: GenerationFiles, directory: String) {
+    ///   - lists: of the blocks of large files.
+    public init(delta: DeltaManifest, local: VolumeManifest, files: GenerationFiles, directory: String, lists: BlockLists? = nil) {
+        // A manifest in memory can't fail.
+        let whiteouts = (try? DeltaDirectory.whiteouts(of: delta, upon: local)) ?? []
+        self.init(delta, FetchPlan(delta: delta, local: local), whiteouts, files, directory, lists)
+    }
+
+    /// By generation: a change whose maker knew what its files were made of.
+    ///
+    /// - Parameters:
+    ///   - local: the generation that is here, and that the change stands upon.
+    ///   - files: that generation's files.
+    ///   - directory: is there and empty, on the same file system as the files.
+    ///   - lists: of the blocks of large files.
+    public init(
+        _ change: GenerationChange, local: any GenerationLookup, files: GenerationFiles, directory: String, lists: BlockLists? = nil
+    ) throws {
+        let whiteouts = try DeltaDirectory.whiteouts(of: change.delta, upon: local)
+        self.init(change.delta, try FetchPlan(change, local: local), whiteouts, files, directory, lists)
+    }
+
+    private init(
+        _ delta: DeltaManifest, _ plan: FetchPlan, _ whiteouts: [TreePath], _ files: GenerationFiles, _ directory: String,
+        _ lists: BlockLists?
+    ) {
+        self.whiteouts = whiteouts
         self.delta = delta
-        self.local = local
+        self.plan = plan
         self.files = files
         self.directory = directory
-        plan = FetchPlan(delta: delta, local: local)
+        self.lists = lists
     }
 
     /// Makes everything that needs no holder; returns what is to be asked for.
     ///
     /// - Parameter sources: are tried, in their order, for what the generation that is here has not.
     public func prepare(from sources: [LocalContents] = []) throws -> Round {
-        let writer = try TreeWriter(directory: directory)
+        let writer = try TreeWriter(directory: directory, lists: lists)
         for entry in delta.puts where entry.file == nil { try writer.make(entry) }
-        try DeltaDirectory.eachWhiteout(of: delta, upon: local) { try writer.whiteout($0) }
+        for path in whiteouts { try writer.whiteout(path) }
         for index in plan.empty { try writer.writeFile(delta.puts[index]) { _ in } }
         var wants = plan.wants
-        for item in plan.locals where try !makeLocal(item, writer) { wants.append(FetchPlan.Want(put: item.put, basis: nil)) }
+        for item in plan.locals where try !makeLocal(item, writer) { wants.append(FetchPlan.Want(put: item.put)) }
         if !sources.isEmpty {
             wants = try wants.filter { want in try !sources.contains { try $0.make(delta.puts[want.put], with: writer) } }
         }
@@ -67,8 +93,11 @@ public struct DeltaFetch: Sendable {
         let blocks = BlockSink(sink)
         for want in round.wants {
             let entry = delta.puts[want.put]
-            // The old version is opened first: what can't be read is asked for as a whole.
-            let basis = try want.basis.flatMap { try files.open($0.path) }
+            if let runs = want.runs {
+                try blocks.write(FetchFormat.wish(for: ContentRun.gaps(between: runs, size: entry.file?.size ?? 0), of: entry))
+                continue
+            }
+            let basis = try want.basis.flatMap { try files.open($0) }
             var head = ByteEncoder()
             head.byte(want.basis == nil ? FetchFormat.whole : FetchFormat.signature)
             head.string(entry.path)
@@ -88,7 +117,7 @@ public struct DeltaFetch: Sendable {
     /// was announced, and the bytes that came.
     public func readResponse(_ round: Round, from source: any ByteSource) throws -> (again: Round, received: Int64) {
         let answer = BlockSource(source)
-        let writer = try TreeWriter(directory: directory)
+        let writer = try TreeWriter(directory: directory, lists: lists)
         var again: [FetchPlan.Want] = []
         for want in round.wants {
             let entry = delta.puts[want.put]
@@ -98,7 +127,9 @@ public struct DeltaFetch: Sendable {
                 guard try answer.number(upTo: size) == size else { throw TreeSyncError.digestMismatch(path: TreePaths.text(entry.path)) }
                 try writer.writeFile(entry) { try CountedSource(answer, count: size).copy(to: $0) }
             case FetchFormat.delta:
-                if try !patch(entry, want, ChunkSource(answer), writer) { again.append(FetchPlan.Want(put: want.put, basis: nil)) }
+                if try !patch(entry, want, ChunkSource(answer), writer) { again.append(FetchPlan.Want(put: want.put)) }
+            case FetchFormat.pieces:
+                if try !assemble(entry, want, answer, writer) { again.append(FetchPlan.Want(put: want.put)) }
             case FetchFormat.gone: throw TreeSyncError.contentGone(path: TreePaths.text(entry.path))
             case let tag: throw TreeSyncError.badStream("an answer of the unknown kind \(tag)")
             }
@@ -108,7 +139,7 @@ public struct DeltaFetch: Sendable {
     }
 
     private func patch(_ entry: TreeEntry, _ want: FetchPlan.Want, _ chunks: ChunkSource, _ writer: TreeWriter) throws -> Bool {
-        guard let basis = want.basis, let (file, status) = try files.open(basis.path) else {
+        guard want.runs == nil, let basis = want.basis, let (file, status) = try files.open(basis) else {
             throw TreeSyncError.badStream("a delta that nobody asked for")
         }
         // A delta of nothing but literals is a little longer than its file.
@@ -123,9 +154,63 @@ public struct DeltaFetch: Sendable {
         return true
     }
 
+    /// Makes a file of what it has in common with the old one and of the pieces that arrive. False where that is not what was announced.
+    private func assemble(_ entry: TreeEntry, _ want: FetchPlan.Want, _ answer: BlockSource, _ writer: TreeWriter) throws -> Bool {
+        guard let runs = want.runs, let basis = want.basis, let size = entry.file?.size else {
+            throw TreeSyncError.badStream("pieces that nobody asked for")
+        }
+        let gaps = ContentRun.gaps(between: runs, size: size)
+        let pieces = CountedSource(answer, count: gaps.reduce(0) { $0 + $1.length })
+        guard let (file, _) = try files.open(basis) else {
+            try pieces.drain()
+            return false
+        }
+        do {
+            try writer.writeFile(entry) { try Self.assemble(old: file, runs, gaps, pieces, into: $0) }
+            return true
+        } catch TreeSyncError.digestMismatch {
+            try pieces.drain()
+            return false
+        }
+    }
+
+    private static func assemble(
+        old: Descriptor, _ runs: [ContentRun], _ gaps: [ContentRun.Range], _ pieces: CountedSource, into sink: FileSink
+    ) throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Rsync.bufferSize, alignment: 16)
+        defer { buffer.deallocate() }
+        func portions(_ length: UInt64, _ body: (UnsafeMutableRawBufferPointer, UInt64) throws -> Void) rethrows {
+            var done: UInt64 = 0
+            while done < length {
+                let part = UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(Int(min(UInt64(buffer.count), length - done))))
+                try body(part, done)
+                done += UInt64(part.count)
+            }
+        }
+        var run = runs.makeIterator()
+        var gap = gaps.makeIterator()
+        var nextRun = run.next()
+        var nextGap = gap.next()
+        while nextRun != nil || nextGap != nil {
+            if let piece = nextGap, nextRun.map({ piece.position < $0.position }) ?? true {
+                try portions(piece.length) { part, _ in
+                    try pieces.readFully(into: part)
+                    try sink.write(UnsafeRawBufferPointer(part))
+                }
+                nextGap = gap.next()
+            } else if let common = nextRun {
+                try portions(common.length) { part, done in
+                    guard try old.readFully(at: common.source + done, into: part) else { throw TreeSyncError.digestMismatch(path: "") }
+                    try sink.write(UnsafeRawBufferPointer(part))
+                }
+                nextRun = run.next()
+            }
+        }
+    }
+
     /// Makes the files that others of the delta are the source of, and gives the directories their metadata.
     public func finish() throws {
-        let writer = try TreeWriter(directory: directory)
+        let writer = try TreeWriter(directory: directory, lists: lists)
         for item in plan.repeats {
             let entry = delta.puts[item.put]
             let first = delta.puts[item.first]

@@ -6,11 +6,46 @@ enum FetchFormat {
     static let end: UInt8 = 0
     static let whole: UInt8 = 1
     static let signature: UInt8 = 2
+    static let ranges: UInt8 = 3
     // Of the response.
     static let gone: UInt8 = 0
     static let content: UInt8 = 1
     static let delta: UInt8 = 2
+    static let pieces: UInt8 = 3
     static let chunkSize = 64 << 10
+}
+
+extension FetchFormat {
+    /// The wish for parts of a file.
+    static func wish(for gaps: [ContentRun.Range], of entry: TreeEntry) -> [UInt8] {
+        var encoder = ByteEncoder(reserving: entry.path.count + 16 + gaps.count * 5)
+        encoder.byte(ranges)
+        encoder.string(entry.path)
+        encoder.number(entry.file?.size ?? 0)
+        encoder.number(gaps.count)
+        var end: UInt64 = 0
+        for gap in gaps {
+            encoder.number(gap.position - end)
+            encoder.number(gap.length)
+            end = gap.end
+        }
+        return encoder.bytes
+    }
+
+    /// Reads the ranges of such a wish; they are in order, not empty, and inside of the file.
+    static func gaps(from source: BlockSource, size: UInt64) throws -> [ContentRun.Range] {
+        let count = Int(try source.number(upTo: UInt64(GenerationChange.runLimit + 1)))
+        var gaps: [ContentRun.Range] = []
+        var end: UInt64 = 0
+        for _ in 0..<count {
+            let position = end + (try source.number(upTo: size - end))
+            let length = try source.number(upTo: size - position)
+            guard length > 0 else { throw TreeSyncError.badStream("a wish for nothing") }
+            gaps.append(ContentRun.Range(position: position, length: length))
+            end = position + length
+        }
+        return gaps
+    }
 }
 
 /// Writes a run of bytes whose length is not known before: chunks with their lengths, a length of 0 at the end.
@@ -85,5 +120,22 @@ final class CountedSource: ByteSource {
         guard count > 0 else { throw TreeSyncError.badStream("it ends early") }
         left -= UInt64(count)
         return count
+    }
+
+    /// Reads so many bytes; throws where there are fewer.
+    func readFully(into buffer: UnsafeMutableRawBufferPointer) throws {
+        var filled = 0
+        while filled < buffer.count {
+            let count = try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled...]))
+            guard count > 0 else { throw TreeSyncError.badStream("it ends early") }
+            filled += count
+        }
+    }
+
+    /// Passes over what was not read.
+    func drain() throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: FetchFormat.chunkSize, alignment: 16)
+        defer { buffer.deallocate() }
+        while try read(into: buffer) > 0 {}
     }
 }

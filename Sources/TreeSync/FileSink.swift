@@ -11,24 +11,27 @@ final class FileSink: ByteSink {
     private let path: TreePath
     private let expected: FileContent
     // Nil once the digest was taken.
-    private var hasher: SHA256Hasher? = SHA256Hasher()
+    private var hasher: ContentHasher?
     private var position: UInt64 = 0
 
-    init(_ file: Descriptor, path: TreePath, expected: FileContent) {
+    /// - Parameter lists: get the digests of the blocks of a large file.
+    init(_ file: Descriptor, path: TreePath, expected: FileContent, lists: BlockLists?) throws {
         self.file = file
+        hasher = ContentHasher(
+            size: expected.size, list: ContentDigest.isByBlocks(size: expected.size) ? try lists?.writer() : nil)
         self.path = path
         self.expected = expected
     }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws {
         guard UInt64(bytes.count) <= expected.size - position else { throw TreeSyncError.digestMismatch(path: TreePaths.text(path)) }
-        hasher?.update(bytes)
+        try hasher?.update(bytes)
         if expected.isSparse { try writeWithHoles(bytes) } else { try writeAll(bytes) }
     }
 
     /// Verifies size and digest.
     func finish() throws {
-        guard position == expected.size, hasher.take()?.finalize() == expected.digest else {
+        guard position == expected.size, try hasher.take()?.finalize() == expected.digest else {
             throw TreeSyncError.digestMismatch(path: TreePaths.text(path))
         }
         if expected.isSparse, ftruncate(file.number, off_t(position)) != 0 { throw TreeSyncError.last("sizing", path) }

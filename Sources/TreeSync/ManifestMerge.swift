@@ -117,20 +117,22 @@ extension DeltaManifest {
     /// - Parameters:
     ///   - old: the generation that this delta was made upon.
     ///   - head: the generation that it shall stand upon now.
-    public func rebased(from old: VolumeManifest, onto head: VolumeManifest) -> DeltaManifest {
+    public func rebased(from old: any GenerationLookup, onto head: any GenerationLookup) throws -> DeltaManifest {
         var gone: Set<TreePath> = []
         for path in deletions {
-            guard let there = head[path] else { continue }
+            guard let there = try head.entry(path) else { continue }
+            let before = try old.entry(path)
             // A directory's time changes with what is in it, which speaks for itself.
-            if there == old[path] || there.isDirectory && old[path]?.isDirectory == true { gone.insert(path) }
+            if there == before || there.isDirectory && before?.isDirectory == true { gone.insert(path) }
         }
         for entry in puts where !entry.isDirectory {
-            for index in head.inside(entry.path) { gone.insert(head.entries[index].path) }
+            for hidden in try head.inside(entry.path) { gone.insert(hidden.path) }
         }
         // A directory is deleted only with all that is in it; from the bottom, since a kept directory keeps those above it.
         var kept: Set<TreePath> = []
-        for path in deletions.reversed() where gone.contains(path) && head[path]?.isDirectory == true {
-            let survives = head.inside(path).contains { !gone.contains(head.entries[$0].path) }
+        for path in deletions.reversed() where gone.contains(path) {
+            guard try head.entry(path)?.isDirectory == true else { continue }
+            let survives = try head.inside(path).contains { !gone.contains($0.path) }
             if survives {
                 gone.remove(path)
                 kept.insert(path)
@@ -143,7 +145,7 @@ extension DeltaManifest {
             var path = path
             while let parent = TreePaths.parent(of: path), needed.insert(parent).inserted { path = parent }
         }
-        let added = kept.filter { needed.contains($0) && !own.contains($0) }.compactMap { head[$0] }
+        let added = try kept.filter { needed.contains($0) && !own.contains($0) }.compactMap { try head.entry($0) }
         let all = (puts + added).sorted { TreePaths.precedes($0.path, $1.path) }
         return DeltaManifest(unchecked: all, deletions: gone.filter { !own.contains($0) }.sorted(by: TreePaths.precedes))
     }

@@ -13,9 +13,13 @@ final class TreeWriter {
     private var parentPath: TreePath?
     private var parent: Descriptor
     private var directories: [TreeEntry] = []
+    private let lists: BlockLists?
 
-    /// - Parameter directory: is there, and empty but for what this writer makes.
-    init(directory: String) throws {
+    /// - Parameters:
+    ///   - directory: is there, and empty but for what this writer makes.
+    ///   - lists: get the digests of the blocks of large files.
+    init(directory: String, lists: BlockLists? = nil) throws {
+        self.lists = lists
         root = try Descriptor.directory(directory)
         parent = root
     }
@@ -86,7 +90,7 @@ final class TreeWriter {
         guard number >= 0 else { throw TreeSyncError.last("creating", entry.path) }
         let file = Descriptor(owning: number)
         do {
-            let sink = FileSink(file, path: entry.path, expected: content)
+            let sink = try FileSink(file, path: entry.path, expected: content, lists: lists)
             try body(sink)
             try sink.finish()
             try setMetadata(of: file, entry)

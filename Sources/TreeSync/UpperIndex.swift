@@ -12,10 +12,16 @@ public struct UpperIndex: ~Copyable {
     public private(set) var leftOut: [String] = []
 
     private let reader: TreeReader
-    private let lower: VolumeManifest
+    private let lower: any GenerationLookup
+    private let lowerFiles: GenerationFiles?
+    private let lists: BlockLists?
     private let generation: Int
     private var puts: [TreeEntry] = []
     private var deletions: [TreePath] = []
+    /// What became of the files that were there before.
+    private var relations: [TreePath: FileBasis.Relation] = [:]
+    /// Files that are gone, by their content: where they may have moved is seen at the end.
+    private var deletedContents: [Digest: TreePath] = [:]
     private var links: [UInt64: (group: UInt64, members: Int)] = [:]
 
     /// A file counts as sparse when at least this much of it is holes.
@@ -28,17 +34,23 @@ public struct UpperIndex: ~Copyable {
     /// - Parameters:
     ///   - directory: the upper directory, no longer mounted.
     ///   - lower: the generation that it was mounted upon.
+    ///   - files: that one's files: what has changed within a file is found by comparing the two. Nil: nobody compares.
+    ///   - lists: of the blocks of large files, old and new.
     ///   - generation: that one's number; makes the numbers of link groups unique in the volume.
-    public init(directory: String, lower: VolumeManifest, generation: Int) throws {
+    public init(
+        directory: String, lower: any GenerationLookup, files: GenerationFiles? = nil, lists: BlockLists? = nil, generation: Int
+    ) throws {
         reader = try TreeReader(directory: directory)
         self.lower = lower
+        lowerFiles = files
+        self.lists = lists
         self.generation = generation
     }
 
     /// The delta; empty when nothing changed but times of directories.
-    public mutating func index() throws -> DeltaManifest {
+    public mutating func index() throws -> GenerationChange {
         let changed = try directory([], hidesLower: false)
-        guard changed else { return DeltaManifest() }
+        guard changed else { return GenerationChange() }
         // What the walk noted as a link and turned out to have one name only is an ordinary file.
         let single = Set(links.values.filter { $0.members == 1 }.map(\.group))
         for index in puts.indices {
@@ -47,7 +59,20 @@ public struct UpperIndex: ~Copyable {
             puts[index].content = .file(file)
         }
         deletions.sort(by: TreePaths.precedes)
-        return try DeltaManifest(puts: puts, deletions: deletions)
+        return GenerationChange(delta: try DeltaManifest(puts: puts, deletions: deletions), bases: bases())
+    }
+
+    private func bases() -> [FileBasis] {
+        var bases: [FileBasis] = []
+        for (index, entry) in puts.enumerated() {
+            guard let file = entry.file, file.size > 0 else { continue }
+            if let moved = deletedContents[file.digest], relations[entry.path] != .same {
+                bases.append(FileBasis(put: index, path: moved, relation: .same))
+            } else if let relation = relations[entry.path] {
+                bases.append(FileBasis(put: index, path: entry.path, relation: relation))
+            }
+        }
+        return bases
     }
 
     /// Returns whether there is anything to keep; else its entry was taken back.
@@ -82,7 +107,7 @@ public struct UpperIndex: ~Copyable {
         }
         let directory = try directory()
         try removeOverlayAttributes(names, of: directory, path)
-        if let old = lower[path] {
+        if let old = try lower.entry(path) {
             var same = old
             same.modified = entry.modified
             if same != entry { changed = true }
@@ -113,49 +138,55 @@ public struct UpperIndex: ~Copyable {
 
     /// Makes whiteouts for what an opaque directory hid and has not itself.
     private mutating func expand(_ path: TreePath, _ directory: Descriptor, _ children: [[UInt8]]) throws -> Bool {
-        guard let old = lower[path], old.isDirectory else { return false }
+        guard let old = try lower.entry(path), old.isDirectory else { return false }
         let own = Set(children)
         var changed = false
-        for index in lower.inside(path) {
-            let hidden = lower.entries[index].path
+        for old in try lower.inside(path) {
+            let hidden = old.path
             guard TreePaths.parent(of: hidden) == path, !own.contains(Array(TreePaths.name(of: hidden))) else { continue }
             guard TreePaths.name(of: hidden).withCPath({ clinux_mknodat(directory.number, $0, UInt32(S_IFCHR), 0) }) == 0 else {
                 throw TreeSyncError.last("making whiteout", hidden)
             }
-            delete(hidden)
+            try delete(old)
             changed = true
         }
         return changed
     }
 
-    private mutating func delete(_ path: TreePath) {
-        deletions.append(path)
-        deleteInside(path)
+    private mutating func delete(_ old: TreeEntry) throws {
+        note(deleted: old)
+        if old.isDirectory { try deleteInside(old.path) }
     }
 
-    private mutating func deleteInside(_ path: TreePath) { deletions += lower.inside(path).map { lower.entries[$0].path } }
+    private mutating func deleteInside(_ path: TreePath) throws { for old in try lower.inside(path) { note(deleted: old) } }
+
+    private mutating func note(deleted old: TreeEntry) {
+        deletions.append(old.path)
+        if let file = old.file, file.size > 0 { deletedContents[file.digest] = old.path }
+    }
 
     /// The same for what is no directory.
     private mutating func child(_ name: [UInt8], _ path: TreePath, _ item: TreeReader.Item, in directory: Descriptor) throws -> Bool {
         if item.isWhiteout {
-            if lower[path] != nil {
-                delete(path)
+            if let old = try lower.entry(path) {
+                try delete(old)
                 return true
             }
             try remove(name, directory, path)
             return false
         }
-        guard let entry = try self.entry(path, name, item, directory) else {
+        let old = try lower.entry(path)
+        guard let entry = try self.entry(path, name, item, directory, old) else {
             leftOut.append(TreePaths.text(path))
             try remove(name, directory, path)
             return false
         }
-        if entry == lower[path] {
+        if entry == old {
             try remove(name, directory, path)
             // In a directory that hides what is below, the old file has to be reached another way; it simply stays.
             return false
         }
-        if lower[path]?.isDirectory == true { deleteInside(path) }
+        if old?.isDirectory == true { try deleteInside(path) }
         puts.append(entry)
         return true
     }
@@ -164,7 +195,9 @@ public struct UpperIndex: ~Copyable {
         guard name.withCPath({ unlinkat(directory.number, $0, 0) }) == 0 else { throw TreeSyncError.last("removing", path) }
     }
 
-    private mutating func entry(_ path: TreePath, _ name: [UInt8], _ item: TreeReader.Item, _ directory: Descriptor) throws -> TreeEntry? {
+    private mutating func entry(
+        _ path: TreePath, _ name: [UInt8], _ item: TreeReader.Item, _ directory: Descriptor, _ old: TreeEntry?
+    ) throws -> TreeEntry? {
         var entry = TreeEntry(
             path: path, mode: UInt16(item.status.st_mode & 0o7777), uid: item.status.st_uid, gid: item.status.st_gid,
             modified: item.modified, content: .fifo)
@@ -180,7 +213,7 @@ public struct UpperIndex: ~Copyable {
             let file = try directory.openBelow(name, O_RDONLY | CLINUX_O_NOATIME)
             let names = try TreeReader.attributeNames(of: file, path)
             entry.attributes = try TreeReader.attributes(of: file, names: names, path)
-            let (digest, size) = try TreeReader.digest(of: file, path)
+            let (digest, size) = try content(of: file, path, old)
             try removeOverlayAttributes(names, of: file, path)
             let holes = Int64(clamping: size) - Int64(item.status.st_blocks) * 512
             entry.content = .file(
@@ -188,6 +221,48 @@ public struct UpperIndex: ~Copyable {
         default: return nil
         }
         return entry
+    }
+
+    /// Hashes a file and compares it with the one that was there before.
+    private mutating func content(of file: Descriptor, _ path: TreePath, _ old: TreeEntry?) throws -> (digest: Digest, size: UInt64) {
+        guard let before = old?.file, before.size > 0 else { return try TreeReader.digest(of: file, path, lists: lists) }
+        relations[path] = .unknown
+        let size = UInt64(clamping: try file.status(path).st_size)
+        guard size < ContentMatch.sizeLimit, before.size < ContentMatch.sizeLimit, size >= Self.comparedFrom,
+            let (oldFile, _) = try lowerFiles?.open(path)
+        else {
+            let (digest, size) = try TreeReader.digest(of: file, path, lists: lists)
+            if digest == before.digest {
+                relations[path] = .same
+            } else if let runs = try lists?.runs(old: before, new: FileContent(size: size, digest: digest)) {
+                relations[path] = .runs(runs)
+            }
+            return (digest, size)
+        }
+        // Both fit into memory.
+        let new = try Self.read(file, size, path)
+        let digest = new.withUnsafeBytes { ContentDigest.of($0) }
+        if digest == before.digest {
+            relations[path] = .same
+        } else {
+            let older = try Self.read(oldFile, before.size, path)
+            let runs = new.withUnsafeBytes { new in older.withUnsafeBytes { ContentMatch.runs(old: $0, new: new) } }
+            if let runs { relations[path] = .runs(runs) }
+        }
+        return (digest, size)
+    }
+
+    /// Smaller files go as they are.
+    private static let comparedFrom: UInt64 = 512
+
+    private static func read(_ file: Descriptor, _ size: UInt64, _ path: TreePath) throws -> [UInt8] {
+        var filled = 0
+        let bytes = try [UInt8](unsafeUninitializedCapacity: Int(size)) { buffer, count in
+            filled = try file.readFully(into: UnsafeMutableRawBufferPointer(buffer))
+            count = filled
+        }
+        guard filled == Int(size) else { throw TreeSyncError.contentGone(path: TreePaths.text(path)) }
+        return bytes
     }
 
     private mutating func group(of item: TreeReader.Item) -> UInt64 {

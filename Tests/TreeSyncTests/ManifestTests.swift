@@ -58,7 +58,7 @@ struct ManifestTests {
         let base = try old.manifest
         let head = try theirs.manifest
         let delta = base.delta(to: try ours.manifest)
-        let rebased = delta.rebased(from: base, onto: head)
+        let rebased = try delta.rebased(from: base, onto: head)
         _ = try DeltaManifest(puts: rebased.puts, deletions: rebased.deletions)
         let result = head.applying(rebased)
         _ = try VolumeManifest(entries: result.entries)

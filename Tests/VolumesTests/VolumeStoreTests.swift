@@ -23,8 +23,9 @@ struct VolumeStoreTests {
         try shell("echo \(generation) > f\(generation)", in: staging)
         let lower = try store.snapshot(of: key)?.manifest() ?? VolumeManifest()
         var index = try UpperIndex(directory: staging, lower: lower, generation: generation - 1)
-        let delta = try index.index()
-        try store.append(staging, delta: delta, to: generation, of: key, upon: generation - 1, manifest: lower.applying(delta))
+        let change = try index.index()
+        let totals = VolumeTotals(of: lower.applying(change.delta))
+        try store.append(staging, change: change, to: generation, of: key, upon: generation - 1, totals: totals)
     }
 
     @Test func `what a crash leaves is removed, and the last published generation is whole`() throws {
@@ -86,11 +87,12 @@ struct VolumeStoreTests {
             #expect(same == .same)
             #expect(try store.changes(of: key, since: 21) == nil)
             let (delta, _) = try #require(try store.changes(of: key, since: 18))
-            guard case .delta(20, let changes) = delta else {
+            guard case .delta(20, let totals, let changes) = delta else {
                 Issue.record("not a delta")
                 return
             }
-            #expect(changes.puts.map { String(decoding: $0.path, as: UTF8.self) } == ["", "f19", "f20"])
+            #expect(totals == VolumeTotals(bytes: 51, files: 21))
+            #expect(changes.delta.puts.map { String(decoding: $0.path, as: UTF8.self) } == ["", "f19", "f20"])
             let (whole, snapshot) = try #require(try store.changes(of: key, since: 0))
             guard case .whole(20, let manifest) = whole else {
                 Issue.record("not the whole")
@@ -122,10 +124,10 @@ struct VolumeStoreTests {
             try publish(store, 1)
             let staging = try store.makeStaging(of: key)
             #expect(throws: VolumeError.self) {
-                try store.append(staging, delta: DeltaManifest(), to: 5, of: key, upon: 4, manifest: VolumeManifest())
+                try store.append(staging, change: GenerationChange(), to: 5, of: key, upon: 4, totals: VolumeTotals())
             }
             #expect(throws: VolumeError.self) {
-                try store.append(staging, delta: DeltaManifest(), to: 1, of: key, upon: 1, manifest: VolumeManifest())
+                try store.append(staging, change: GenerationChange(), to: 1, of: key, upon: 1, totals: VolumeTotals())
             }
         }
     }

@@ -49,39 +49,39 @@ struct VolumePublisher: Sendable {
     }
 
     private struct Candidate: Sendable {
-        var delta: DeltaManifest
-        /// The generation here that the delta stands upon.
-        var base: Int
-        var lower: VolumeManifest
-        /// The generation that it shall follow in the coordinator's history: `base`, or a head that nobody can give any more.
+        var change: GenerationChange
+        /// The generation here that the change stands upon; nil for none.
+        var lower: VolumeSnapshot?
+        var totals: VolumeTotals
+        /// The generation that it shall follow in the coordinator's history: `lower`, or a head that nobody can give any more.
         var parent: Int
     }
 
     private func publishKeeping(_ mount: OverlayMount, _ key: VolumeKey, _ base: VolumeSnapshot?) async throws -> Outcome {
-        var candidate = try await BlockingPool.shared.run { [logger] in
+        var candidate = try await BlockingPool.shared.run { [logger, store = sync.store] in
             try mount.unmount()
-            let lower = try base?.manifest() ?? VolumeManifest()
+            let lower = try Self.index(of: base)
             let parent = base?.generation ?? 0
-            var index = try UpperIndex(directory: mount.upper, lower: lower, generation: parent)
-            let delta = try index.index()
+            var index = try UpperIndex(
+                directory: mount.upper, lower: lower, files: try base?.files(), lists: store.blockLists(of: key), generation: parent)
+            let change = try index.index()
             if !index.leftOut.isEmpty {
                 let names = index.leftOut.prefix(5).joined(separator: ", ")
                 logger.warning("devices and sockets are not kept in a volume", metadata: ["volume": "\(key.id)", "paths": "\(names)"])
             }
-            return Candidate(delta: delta, base: parent, lower: lower, parent: parent)
+            let totals = try (base?.totals ?? VolumeTotals()).applying(change.delta, upon: lower)
+            return Candidate(change: change, lower: base, totals: totals, parent: parent)
         }
         for _ in 0..<Self.rebaseLimit {
-            if candidate.delta.isEmpty { return .unchanged }
+            if candidate.change.delta.isEmpty { return .unchanged }
             let made = candidate
-            let (digest, manifest) = try await BlockingPool.shared.run { () -> (Digest, VolumeManifest) in
-                (Self.digest(made.delta, upon: made.parent), made.lower.applying(made.delta))
-            }
+            let digest = try await BlockingPool.shared.run { Self.digest(made.change.delta, upon: made.parent) }
             let request = PublishVolume(
-                key: key, digest: digest, parent: made.parent, bytes: manifest.contentBytes, files: Int64(manifest.entries.count),
-                deltaBytes: made.delta.contentBytes)
+                key: key, digest: digest, parent: made.parent, bytes: made.totals.bytes, files: made.totals.files,
+                deltaBytes: made.change.delta.contentBytes)
             switch try await retry.run({ try await coordinator.publish(request) }) {
             case .accepted(let generation):
-                try await append(mount, made, to: generation, of: key, manifest)
+                try await append(mount, made, to: generation, of: key)
                 return .published(generation: generation)
             case .gone: return .gone
             case .behind(let head, let holders):
@@ -94,25 +94,29 @@ struct VolumePublisher: Sendable {
                 }
                 candidate = try await BlockingPool.shared.run { [store = sync.store] in
                     let newest = store.snapshot(of: key)
-                    let manifest = try newest?.manifest() ?? VolumeManifest()
-                    let base = newest?.generation ?? 0
-                    let parent = max(base, head)
+                    let there = try Self.index(of: newest)
+                    let parent = max(newest?.generation ?? 0, head)
                     // The other side has numbered its hard links too.
-                    let rebased = made.delta.rebased(from: made.lower, onto: manifest).numberingLinks(after: parent)
-                    try DeltaDirectory.rebase(mount.upper, from: made.delta, to: rebased, upon: manifest)
-                    return Candidate(delta: rebased, base: base, lower: manifest, parent: parent)
+                    let rebased = try made.change.rebased(from: try Self.index(of: made.lower), onto: there)
+                        .numberingLinks(after: parent)
+                    try DeltaDirectory.rebase(mount.upper, from: made.change.delta, to: rebased.delta, upon: there)
+                    let totals = try (newest?.totals ?? VolumeTotals()).applying(rebased.delta, upon: there)
+                    return Candidate(change: rebased, lower: newest, totals: totals, parent: parent)
                 }
             }
         }
         throw VolumeError.conflict("volume \(key.id): others published \(Self.rebaseLimit) times in a row meanwhile")
     }
 
-    private func append(
-        _ mount: OverlayMount, _ made: Candidate, to generation: Int, of key: VolumeKey, _ manifest: VolumeManifest
-    ) async throws {
+    private static func index(of snapshot: VolumeSnapshot?) throws -> any GenerationLookup {
+        try snapshot?.index() ?? VolumeManifest()
+    }
+
+    private func append(_ mount: OverlayMount, _ made: Candidate, to generation: Int, of key: VolumeKey) async throws {
         do {
             try await BlockingPool.shared.run { [store = sync.store] in
-                try store.append(mount.upper, delta: made.delta, to: generation, of: key, upon: made.base, manifest: manifest)
+                try store.append(
+                    mount.upper, change: made.change, to: generation, of: key, upon: made.lower?.generation ?? 0, totals: made.totals)
             }
         } catch {
             // The coordinator takes this agent for a holder, which it is not.

@@ -152,7 +152,7 @@ public actor VolumeService: VolumeLeasing {
         return try await BlockingPool.shared.run { [store] in
             let asked = TreeEntry(
                 path: [], mode: request.mode, uid: request.uid, gid: request.gid, modified: 0, content: .directory)
-            let root = try base?.manifest()[[]] ?? asked
+            let root = try base?.index().entry([]) ?? asked
             let staging = try store.makeStaging(of: request.key)
             do {
                 let mount = try OverlayMount(preparing: staging, root: root)

@@ -11,17 +11,24 @@ final class VolumeSnapshot: Sendable {
     private let store: VolumeStore
 
     /// The names have been pinned for it by the store.
-    init(store: VolumeStore, key: VolumeKey, generation: Int, directory: String, names: [String]) {
+    init(store: VolumeStore, key: VolumeKey, generation: Int, directory: String, names: [String], totals: VolumeTotals) {
         self.store = store
         self.key = key
         self.generation = generation
         self.names = names
+        self.totals = totals
         layers = names.map { "\(directory)/\($0)" }
     }
 
     deinit { store.unpin(names, of: key) }
 
-    /// What is in it. Blocks when it has to be read.
+    /// Looks single names up; for one operation. Blocks when a manifest has to be read that was not looked into before.
+    func index() throws -> GenerationIndex { try store.index(of: self) }
+
+    /// Its sums.
+    let totals: VolumeTotals
+
+    /// All that is in it. Blocks, linear in its names: not for when somebody waits.
     func manifest() throws -> VolumeManifest { try store.manifest(of: self) }
 
     /// Its files. Blocks.

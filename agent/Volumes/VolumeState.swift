@@ -24,7 +24,8 @@ struct VolumeState: Codable, Sendable, Equatable {
         var file: String
     }
 
-    static let currentVersion = 1
+    /// 2: digests of large files by their blocks, journals with what files were made of. A volume of another version starts anew.
+    static let currentVersion = 2
 
     var version = VolumeState.currentVersion
     var key: VolumeKey

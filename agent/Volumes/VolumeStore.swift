@@ -11,11 +11,9 @@ import TreeSync
 /// without writing it through to the disk is dropped then, so that a power loss costs the newest generations and never gives a wrong one.
 public final class VolumeStore: Sendable {
     /// More layers than this and the upper ones are merged: each costs the kernel a look at every open.
-    static let layerLimit = 16
+    static let layerLimit = 8
     /// As many deltas are handed to agents that are behind; who is further behind compares everything.
     static let journalLimit = 64
-    /// Manifests that are kept in memory, together at most this many entries (some 200 bytes each).
-    static let cachedEntryLimit = 1_000_000
 
     struct Volume {
         var state: VolumeState
@@ -26,7 +24,8 @@ public final class VolumeStore: Sendable {
     private struct Contents {
         var volumes: [VolumeKey: Volume] = [:]
         var pins: [String: Int] = [:]
-        var cache: [(key: VolumeKey, generation: Int, manifest: VolumeManifest)] = []
+        /// By the layer's directory, for as long as it is there.
+        var tables: [String: ManifestTable] = [:]
     }
 
     let directory: String
@@ -61,6 +60,7 @@ public final class VolumeStore: Sendable {
 
     private static let emptyName = "empty"
     private static let stateName = "state"
+    private static let listsName = "blocks"
     private static let stateLimit = 4 << 20
 
     /// The lower directory of a volume that has no generation.
@@ -99,7 +99,7 @@ public final class VolumeStore: Sendable {
         state.journal.removeAll { !VolumeFiles.exists("\(path)/\($0.file)") }
         if state != before { try write(state) }
         var known = Set(state.journal.map(\.file))
-        known.insert(Self.stateName)
+        known.formUnion([Self.stateName, Self.listsName])
         // Of this kernel's life only: a number may be given a second time after a power loss.
         if before.boot == state.boot { known.insert(DigestKeeper.fileName) }
         known.formUnion(try KeptTransfers(directory: path).open(now: time(nil)))
@@ -111,9 +111,9 @@ public final class VolumeStore: Sendable {
     }
 
     private func measure(_ state: inout VolumeState, _ path: String) throws {
-        let manifest = try load(state.layers.map(\.name), path)
-        state.bytes = manifest.contentBytes
-        state.files = Int64(manifest.entries.count)
+        let totals = VolumeTotals(of: try load(state.layers.map(\.name), path))
+        state.bytes = totals.bytes
+        state.files = totals.files
     }
 
     /// A mount of an earlier life of the agent may still be there.
@@ -160,7 +160,9 @@ public final class VolumeStore: Sendable {
             let names = state.layers.map(\.name)
             let directory = directory(of: key)
             for name in names { contents.pins["\(directory)/\(name)", default: 0] += 1 }
-            return VolumeSnapshot(store: self, key: key, generation: state.generation, directory: directory, names: names)
+            return VolumeSnapshot(
+                store: self, key: key, generation: state.generation, directory: directory, names: names,
+                totals: VolumeTotals(bytes: state.bytes, files: state.files))
         }
     }
 
@@ -174,25 +176,23 @@ public final class VolumeStore: Sendable {
         }
     }
 
-    /// What a snapshot holds. Blocks.
+    /// All that a snapshot holds. Blocks, linear in its names.
     func manifest(of snapshot: VolumeSnapshot) throws -> VolumeManifest {
-        let cached = contents.withLock { contents in
-            contents.cache.first { $0.key == snapshot.key && $0.generation == snapshot.generation }?.manifest
-        }
-        if let cached { return cached }
-        let manifest = try load(snapshot.layers.map { String($0.split(separator: "/").last ?? "") }, directory(of: snapshot.key))
-        remember(manifest, snapshot.key, snapshot.generation)
-        return manifest
+        try load(snapshot.layers.map { String($0.split(separator: "/").last ?? "") }, directory(of: snapshot.key))
     }
 
-    private func remember(_ manifest: VolumeManifest, _ key: VolumeKey, _ generation: Int) {
-        contents.withLock { contents in
-            contents.cache.removeAll { $0.key == key }
-            contents.cache.append((key, generation, manifest))
-            var sum = contents.cache.reduce(0) { $0 + $1.manifest.entries.count }
-            while sum > Self.cachedEntryLimit, contents.cache.count > 1 { sum -= contents.cache.removeFirst().manifest.entries.count }
-        }
+    /// Single names of a snapshot. Blocks while a manifest is read for the first time.
+    func index(of snapshot: VolumeSnapshot) throws -> GenerationIndex { GenerationIndex(try snapshot.layers.map(table)) }
+
+    private func table(_ layer: String) throws -> ManifestTable {
+        if let known = contents.withLock({ $0.tables[layer] }) { return known }
+        let table = try ManifestTable(file: layer + ".manifest")
+        contents.withLock { $0.tables[layer] = table }
+        return table
     }
+
+    /// The digests of the blocks of a volume's large files.
+    func blockLists(of key: VolumeKey) -> BlockLists { BlockLists(directory: "\(directory(of: key))/\(Self.listsName)") }
 
     private func load(_ names: [String], _ path: String) throws -> VolumeManifest {
         var manifest = VolumeManifest()
@@ -220,9 +220,13 @@ public final class VolumeStore: Sendable {
         let journal = contents.withLock { $0.volumes[key]?.state.journal(since: known) }
         if known > 0, let journal, journal.last?.to == snapshot.generation {
             let path = directory(of: key)
-            var whole = DeltaManifest()
-            for entry in journal { whole = whole.followed(by: try delta("\(path)/\(entry.file)")) }
-            return (.delta(generation: snapshot.generation, whole), snapshot)
+            var whole: GenerationChange?
+            for entry in journal {
+                let next = try GenerationChange(
+                    decoding: try VolumeFiles.read("\(path)/\(entry.file)", upTo: VolumeManifest.encodedLimit))
+                whole = whole?.followed(by: next) ?? next
+            }
+            if let whole { return (.delta(generation: snapshot.generation, snapshot.totals, whole), snapshot) }
         }
         if compares { return (.compare(generation: snapshot.generation), snapshot) }
         return (.whole(generation: snapshot.generation, try snapshot.manifest()), snapshot)
@@ -248,18 +252,21 @@ public final class VolumeStore: Sendable {
     ///
     /// - Parameters:
     ///   - staged: holds exactly the delta; is gone afterwards.
-    ///   - manifest: of the new generation, where the caller has it.
+    ///   - totals: of the new generation.
     func append(
-        _ staged: String, delta: DeltaManifest, to generation: Int, of key: VolumeKey, upon parent: Int, manifest: VolumeManifest
+        _ staged: String, change: GenerationChange, to generation: Int, of key: VolumeKey, upon parent: Int, totals: VolumeTotals
     ) throws {
+        let delta = change.delta
+        let encoded = delta.encoded()
+        let journal = parent > 0 ? change.encoded() : []
         try changing.withLock { _ in
-            try appendLocked(staged, delta: delta, to: generation, of: key, upon: parent, manifest: manifest)
+            try appendLocked(staged, delta, encoded, journal, to: generation, of: key, upon: parent, totals)
         }
-        remember(manifest, key, generation)
     }
 
     private func appendLocked(
-        _ staged: String, delta: DeltaManifest, to generation: Int, of key: VolumeKey, upon parent: Int, manifest: VolumeManifest
+        _ staged: String, _ delta: DeltaManifest, _ encoded: [UInt8], _ journal: [UInt8], to generation: Int, of key: VolumeKey,
+        upon parent: Int, _ totals: VolumeTotals
     ) throws {
         let path = directory(of: key)
         var state = contents.withLock { $0.volumes[key]?.state } ?? VolumeState(key: key, boot: boot)
@@ -269,7 +276,7 @@ public final class VolumeStore: Sendable {
         state.counter += 1
         let name = "g\(generation)-\(state.counter)"
         do {
-            try place(staged, as: name, delta, to: generation, upon: parent, manifest, &state)
+            try place(staged, as: name, delta, encoded, journal, to: generation, upon: parent, totals, &state)
         } catch {
             // The next attempt takes the same name.
             discard(name, in: path)
@@ -278,25 +285,25 @@ public final class VolumeStore: Sendable {
     }
 
     private func place(
-        _ staged: String, as name: String, _ delta: DeltaManifest, to generation: Int, upon parent: Int, _ manifest: VolumeManifest,
-        _ state: inout VolumeState
+        _ staged: String, as name: String, _ delta: DeltaManifest, _ encoded: [UInt8], _ journal: [UInt8], to generation: Int,
+        upon parent: Int, _ totals: VolumeTotals, _ state: inout VolumeState
     ) throws {
         let key = state.key
         let path = directory(of: key)
-        try VolumeFiles.write(delta.encoded(), to: "\(path)/\(name).manifest")
+        try VolumeFiles.write(encoded, to: "\(path)/\(name).manifest")
         try VolumeFiles.rename(staged, "\(path)/\(name)")
         state.layers.append(
             VolumeState.Layer(name: name, from: parent, to: generation, entries: delta.puts.count + delta.deletions.count, isDurable: false)
         )
         if parent > 0 {
             let file = "\(name).journal"
-            guard link("\(path)/\(name).manifest", "\(path)/\(file)") == 0 else { throw VolumeError.last("linking", "\(path)/\(file)") }
+            try VolumeFiles.write(journal, to: "\(path)/\(file)")
             state.journal.append(VolumeState.JournalEntry(from: parent, to: generation, file: file))
         }
         var forgotten: [String] = []
         while state.journal.count > Self.journalLimit { forgotten.append(state.journal.removeFirst().file) }
-        state.bytes = manifest.contentBytes
-        state.files = Int64(manifest.entries.count)
+        state.bytes = totals.bytes
+        state.files = totals.files
         try write(state)
         let published = state
         contents.withLock { contents in
@@ -346,8 +353,8 @@ public final class VolumeStore: Sendable {
     private func keepDigests(_ key: VolumeKey) throws {
         guard let snapshot = snapshot(of: key) else { return }
         try digests.keep(snapshot, directory: directory(of: key)) { known in
-            guard case .delta(snapshot.generation, let delta)? = try changes(of: key, since: known)?.0 else { return nil }
-            return delta
+            guard case .delta(snapshot.generation, _, let change)? = try changes(of: key, since: known)?.0 else { return nil }
+            return change.delta
         }
     }
 
@@ -364,7 +371,6 @@ public final class VolumeStore: Sendable {
             volume.state.journal = []
         }
         digests.forget(key)
-        contents.withLock { $0.cache.removeAll { $0.key == key } }
         let path = directory(of: key)
         for file in files + [DigestKeeper.fileName] { unlink("\(path)/\(file)") }
     }
@@ -419,6 +425,7 @@ public final class VolumeStore: Sendable {
             let free = volume.trash.filter { contents.pins["\(path)/\($0)"] == nil }
             volume.trash.removeAll { free.contains($0) }
             contents.volumes[key] = volume
+            for name in free { contents.tables["\(path)/\(name)"] = nil }
             return free
         }
         for name in free {
@@ -433,7 +440,7 @@ public final class VolumeStore: Sendable {
         let path = directory(of: key)
         changing.withLock { _ in
             contents.withLock { contents in
-                contents.cache.removeAll { $0.key == key }
+                contents.tables = contents.tables.filter { !$0.key.hasPrefix(path + "/") }
                 contents.volumes[key] = nil
                 digests.forget(key)
             }

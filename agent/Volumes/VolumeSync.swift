@@ -88,11 +88,14 @@ struct VolumeSync: Sendable {
         let answer = try await changes(of: key, since: snapshot, wanted: wanted, from: holder, &received)
         let store = store
         let (fetch, staging, change) = try await BlockingPool.shared.run { () -> (DeltaFetch, String, Change) in
-            let local = try snapshot?.manifest() ?? VolumeManifest()
-            let change = try Change(answer, from: local, known: known)
-            let files = try snapshot?.files() ?? GenerationFiles(layers: [])
             let staging = try store.makeStaging(of: key)
-            return (DeltaFetch(delta: change.delta, local: local, files: files, directory: staging), staging, change)
+            do {
+                let (fetch, change) = try Self.plan(answer, upon: snapshot, known, staging, lists: store.blockLists(of: key))
+                return (fetch, staging, change)
+            } catch {
+                try? RemoveTree.remove(staging)
+                throw error
+            }
         }
         guard change.generation > known else {
             try? await BlockingPool.shared.run { try RemoveTree.remove(staging) }
@@ -101,7 +104,7 @@ struct VolumeSync: Sendable {
         let kept = store.keptTransfers(of: key)
         do {
             var round = try await BlockingPool.shared.run { [logger] in
-                try kept.begin(staging, change.delta)
+                try kept.begin(staging, change.what.delta)
                 let sources = try kept.contents()
                 let round = try fetch.prepare(from: sources)
                 let bytes = sources.reduce(0) { $0 + $1.taken.bytes }
@@ -119,7 +122,7 @@ struct VolumeSync: Sendable {
             try await BlockingPool.shared.run {
                 try fetch.finish()
                 try store.append(
-                    staging, delta: change.delta, to: change.generation, of: key, upon: known, manifest: change.manifest)
+                    staging, change: change.what, to: change.generation, of: key, upon: known, totals: change.totals)
                 kept.end(staging)
             }
             return received
@@ -152,6 +155,33 @@ struct VolumeSync: Sendable {
         }
     }
 
+    /// What is to be done, by what the holder said and what is here.
+    private static func plan(
+        _ found: FoundChanges, upon snapshot: VolumeSnapshot?, _ known: Int, _ staging: String, lists: BlockLists
+    ) throws -> (DeltaFetch, Change) {
+        let files = try snapshot?.files() ?? GenerationFiles(layers: [])
+        func whole(_ generation: Int, _ manifest: VolumeManifest, _ delta: DeltaManifest, _ local: VolumeManifest) -> (DeltaFetch, Change) {
+            (
+                DeltaFetch(delta: delta, local: local, files: files, directory: staging, lists: lists),
+                Change(generation: generation, what: GenerationChange(delta), totals: VolumeTotals(of: manifest))
+            )
+        }
+        switch found {
+        case .told(.same): return whole(known, VolumeManifest(), DeltaManifest(), VolumeManifest())
+        case .told(.delta(let generation, let totals, let change)):
+            let local: any GenerationLookup = try snapshot?.index() ?? VolumeManifest()
+            let fetch = try DeltaFetch(change, local: local, files: files, directory: staging, lists: lists)
+            return (fetch, Change(generation: generation, what: change, totals: totals))
+        case .told(.whole(let generation, let manifest)):
+            let local = try snapshot?.manifest() ?? VolumeManifest()
+            let delta = local.entries.isEmpty ? DeltaManifest(whole: manifest) : local.delta(to: manifest)
+            return whole(generation, manifest, delta, local)
+        case .compared(let generation, let outcome):
+            return whole(generation, outcome.tree.manifest, outcome.delta, try snapshot?.manifest() ?? VolumeManifest())
+        case .told(.compare): throw TreeSyncError.badStream("a comparison that nobody asked for")
+        }
+    }
+
     private enum FoundChanges: Sendable {
         case told(ChangesAnswer)
         case compared(generation: Int, TreeComparison.Outcome)
@@ -160,33 +190,8 @@ struct VolumeSync: Sendable {
     /// What is to be done to get from what is here to what the holder has.
     private struct Change: Sendable {
         var generation: Int
-        var delta: DeltaManifest
+        var what: GenerationChange
         /// Of the new generation.
-        var manifest: VolumeManifest
-
-        private init(generation: Int, delta: DeltaManifest, manifest: VolumeManifest) {
-            self.generation = generation
-            self.delta = delta
-            self.manifest = manifest
-        }
-
-        init(_ found: FoundChanges, from local: VolumeManifest, known: Int) throws {
-            switch found {
-            case .compared(let generation, let outcome):
-                self.init(generation: generation, delta: outcome.delta, manifest: outcome.tree.manifest)
-            case .told(let answer): try self.init(answer, from: local, known: known)
-            }
-        }
-
-        private init(_ answer: ChangesAnswer, from local: VolumeManifest, known: Int) throws {
-            switch answer {
-            case .same: self.init(generation: known, delta: DeltaManifest(), manifest: local)
-            case .delta(let generation, let delta): self.init(generation: generation, delta: delta, manifest: local.applying(delta))
-            case .whole(let generation, let manifest):
-                let delta = local.entries.isEmpty ? DeltaManifest(whole: manifest) : local.delta(to: manifest)
-                self.init(generation: generation, delta: delta, manifest: manifest)
-            case .compare: throw TreeSyncError.badStream("a comparison that nobody asked for")
-            }
-        }
+        var totals: VolumeTotals
     }
 }

@@ -1,0 +1,95 @@
+import Digests
+
+/// The digest of a file's content.
+///
+/// Small files have the SHA-256 of their bytes. Large ones have the SHA-256 of a header, their size and the SHA-256 of each of their
+/// blocks, so that a few changed blocks can be verified without reading the rest again.
+public enum ContentDigest {
+    /// The unit in which changes of large files move.
+    public static let blockSize = 4096
+    /// From this size on by blocks. Smaller ones are read as a whole in a few milliseconds.
+    public static let threshold: UInt64 = 8 << 20
+    static let header = Array("farm blocks of 4096\n".utf8)
+
+    /// Whether a file of that size has a digest by blocks.
+    public static func isByBlocks(size: UInt64) -> Bool { size >= threshold }
+
+    /// The digest of content in memory.
+    public static func of(_ bytes: UnsafeRawBufferPointer) -> Digest {
+        var hasher = ContentHasher(size: UInt64(bytes.count))
+        // Without a list there is nothing that could fail.
+        try? hasher.update(bytes)
+        return (try? hasher.finalize()) ?? Digest.of(bytes)
+    }
+}
+
+/// A running ``ContentDigest`` of content whose size is known; what it makes is right only for so many bytes.
+struct ContentHasher: ~Copyable {
+    private let isByBlocks: Bool
+    private let list: BlockListWriter?
+    private var hasher = SHA256Hasher()
+    /// The beginning of a block.
+    private var partial: [UInt8] = []
+    /// Digests of blocks that are not yet hashed into the whole.
+    private var leaves: [UInt8] = []
+
+    private static let leavesAtOnce = 64 << 10
+
+    /// - Parameter list: gets the digests of the blocks; left alone for a file that has none.
+    init(size: UInt64, list: BlockListWriter? = nil) {
+        isByBlocks = ContentDigest.isByBlocks(size: size)
+        self.list = list
+        guard isByBlocks else { return }
+        hasher.update(ContentDigest.header)
+        withUnsafeBytes(of: size.littleEndian) { hasher.update($0) }
+    }
+
+    mutating func update(_ bytes: UnsafeRawBufferPointer) throws {
+        guard isByBlocks else { return hasher.update(bytes) }
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            if partial.isEmpty, rest.count >= ContentDigest.blockSize {
+                try leaf(of: UnsafeRawBufferPointer(rebasing: rest.prefix(ContentDigest.blockSize)))
+                rest = rest.dropFirst(ContentDigest.blockSize)
+                continue
+            }
+            let part = rest.prefix(ContentDigest.blockSize - partial.count)
+            partial.append(contentsOf: part)
+            rest = rest.dropFirst(part.count)
+            if partial.count == ContentDigest.blockSize { try endPartial() }
+        }
+    }
+
+    /// Takes the digests of blocks that need not be hashed again: whole ones, from the beginning of a block on.
+    mutating func update(leaves known: UnsafeRawBufferPointer) throws {
+        leaves.append(contentsOf: known)
+        if leaves.count >= Self.leavesAtOnce { try flush() }
+    }
+
+    private mutating func endPartial() throws {
+        try partial.withUnsafeBytes { try leaf(of: $0) }
+        partial.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func leaf(of block: UnsafeRawBufferPointer) throws {
+        Digest.of(block).withUnsafeBytes { leaves.append(contentsOf: $0) }
+        if leaves.count >= Self.leavesAtOnce { try flush() }
+    }
+
+    private mutating func flush() throws {
+        hasher.update(leaves)
+        try list?.append(leaves)
+        leaves.removeAll(keepingCapacity: true)
+    }
+
+    /// The digest; the list has its name then.
+    consuming func finalize() throws -> Digest {
+        if isByBlocks {
+            if !partial.isEmpty { try endPartial() }
+            try flush()
+        }
+        let digest = hasher.finalize()
+        if isByBlocks { try list?.finish(as: digest) }
+        return digest
+    }
+}
