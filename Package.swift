@@ -93,7 +93,9 @@ let benchmarks: [Target] = [
         dependencies: [
             "Volumes", "FarmAPI", "BuildPlan", "Digests", "BlockingIO", "Transport", "Certificates", logging,
         ],
-        path: "Benchmarks/VolumeBenchmark")
+        path: "Benchmarks/VolumeBenchmark"),
+    .target(name: "Simulation", dependencies: ["Scheduling", "BuildPlan", "Digests"], path: "Benchmarks/Simulation"),
+    .executableTarget(name: "farm-sim", dependencies: ["Simulation", arguments], path: "Benchmarks/farm-sim"),
 ]
 
 let tests: [Target] = [
@@ -104,6 +106,7 @@ let tests: [Target] = [
     .testTarget(name: "GoTemplateTests", dependencies: ["GoTemplate"]),
     .testTarget(name: "WerfConformance", dependencies: ["BuildPlan", "Digests", "DockerfileFrontend", "WerfFrontend"]),
     .testTarget(name: "SchedulingTests", dependencies: ["BuildPlan", "Digests", "Scheduling"]),
+    .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
     .testTarget(name: "FileTreeTests", dependencies: ["BlockingIO", "BuildPlan", "CLinux", "Digests", "FileTree"]),
     .testTarget(name: "TreeSyncTests", dependencies: ["BlockingIO", "Digests", "TreeSync", "CLinux"]),
     .testTarget(name: "OCITests", dependencies: ["BuildPlan", "Digests", "OCI", "BlockingIO", "CLinux"]),

@@ -5,24 +5,39 @@ enum Explanation {
     /// More candidates than this would not help who reads it.
     static let shown = 3
 
-    static func text(for stage: StageDemand, candidates: [Candidate]) -> String {
-        guard let best = candidates.first else { return "" }
-        if candidates.count == 1 {
-            let why = stage.require.isEmpty ? "the only agent that can run it" : "the only agent with " + labels(stage.require)
+    static func text(for placement: Placement) -> String {
+        guard let best = placement.candidates.first else { return "" }
+        if placement.compared == 1 {
+            let why = placement.require.isEmpty ? "the only agent that can run it" : "the only agent with " + labels(placement.require)
             return "\(best.agent): \(why); \(sum(best))"
         }
-        let others = candidates.dropFirst().prefix(shown - 1).map { "\($0.agent): \(sum($0))" }
-        let rest = candidates.count > shown ? ["\(candidates.count - shown) more"] : []
+        let others = placement.candidates.dropFirst().prefix(shown - 1).map { "\($0.agent): \(sum($0))" }
+        let rest = placement.compared > shown ? ["\(placement.compared - shown) more"] : []
         return (["\(best.agent): \(sum(best))"] + others + rest).joined(separator: "; ")
     }
 
-    private static func labels(_ required: [String: String]) -> String {
+    static func labels(_ required: [String: String]) -> String {
         required.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
     }
 
     private static func sum(_ candidate: Candidate) -> String {
-        let queue = candidate.queue > 0 ? "busy for \(seconds(candidate.queue)), " : ""
+        let penalty = candidate.penalty > 0 ? "without preferred labels, " : ""
+        let queue = penalty + (candidate.queue > 0 ? "busy for \(seconds(candidate.queue)), " : "")
         return "\(queue)\(bytes(candidate.missingBytes)) to bring, done in about \(seconds(candidate.finish))"
+    }
+
+    /// Some of a list that may be long.
+    static func list(_ parts: [String]) -> String {
+        let rest = parts.count > listed ? ", and \(parts.count - listed) more" : ""
+        return parts.prefix(listed).joined(separator: ", ") + rest
+    }
+
+    /// More names than this nobody reads.
+    static let listed = 8
+
+    /// A whole number without a fraction, others with a tenth.
+    static func number(_ value: Double) -> String {
+        !value.isFinite ? "any number of" : value == value.rounded() && value < 1e9 ? "\(Int(value))" : tenths(min(value, 1e9))
     }
 
     static func seconds(_ value: Double) -> String {

@@ -5,140 +5,244 @@ import Testing
 @testable import Scheduling
 
 @Suite("Placement") struct SchedulingTests {
-    static let amd64 = Platform(os: "linux", architecture: "amd64")
-
-    static func agent(_ name: String, slots: Int = 2, _ change: (inout AgentSnapshot) -> Void = { _ in }) -> AgentSnapshot {
-        var agent = AgentSnapshot(name: name, labels: ["name": name], platforms: [amd64], slots: slots)
-        change(&agent)
-        return agent
-    }
-
-    static func stage(_ id: String = "s", _ change: (inout StageDemand) -> Void = { _ in }) -> StageDemand {
-        var stage = StageDemand(id: id, platform: amd64)
-        change(&stage)
-        return stage
-    }
-
-    static func layer(_ name: String, _ size: Int64) -> LayerDescriptor { LayerDescriptor(diffID: Digest.of(name), size: size) }
-
-    private func place(_ agents: [AgentSnapshot], _ stage: StageDemand) -> String? {
-        var scheduler = Scheduler(agents: agents)
-        if case .place(let placement) = scheduler.decide(stage) { return placement.agent }
-        return nil
-    }
+    typealias C = Cluster
 
     @Test func `the agent that has the layers is taken`() {
-        let layer = Self.layer("l", 50_000_000)
-        let agents = [Self.agent("a"), Self.agent("b") { $0.layers = [layer.diffID] }]
-        #expect(place(agents, Self.stage { $0.layers = [layer] }) == "b")
+        let layer = C.layer("l", 50_000_000)
+        var scheduler = Scheduler([C.agent("a"), C.agent("b")])
+        scheduler.hold(layer.diffID, agent: "b")
+        #expect(scheduler.placed(C.stage { $0.layers = [layer] }) == "b")
+        // What it has lost it has no more.
+        scheduler.drop(layer.diffID, agent: "b")
+        scheduler.end("s", 1)
+        #expect(scheduler.placed(C.stage { $0.layers = [layer] }, at: 1) == "a")
     }
 
     @Test func `the agent that has the volume's newest generation is taken before one with an older, and that before one with none`() {
-        let demand = Self.stage { $0.volumes = [VolumeDemand(name: "v", head: 5, bytes: 1_000_000_000)] }
-        let head = Self.agent("c") { $0.volumes = ["v": 5] }
-        let older = Self.agent("b") { $0.volumes = ["v": 3] }
-        let none = Self.agent("a")
-        #expect(place([none, older, head], demand) == "c")
-        #expect(place([none, older], demand) == "b")
+        let demand = C.stage { $0.volumes = [VolumeDemand(name: "v", head: 5, bytes: 1_000_000_000, changes: [90_000_000, 90_000_000])] }
+        var scheduler = Scheduler([C.agent("a"), C.agent("b"), C.agent("c")])
+        scheduler.hold(volume: "v", generation: 3, agent: "b")
+        scheduler.hold(volume: "v", generation: 5, agent: "c")
+        #expect(scheduler.placed(demand) == "c")
+        scheduler.end("s", 1)
+        scheduler.drop(volume: "v", agent: "c")
+        #expect(scheduler.placed(demand, at: 1) == "b")
     }
 
-    @Test func `what a volume lacks is the sum of what its generations changed, never more than the volume`() {
-        func missing(_ changes: [Int64], on generation: Int?) -> Int64? {
-            let demand = Self.stage { $0.volumes = [VolumeDemand(name: "v", head: 9, bytes: 1000, changes: changes)] }
-            var scheduler = Scheduler(agents: [Self.agent("a") { agent in generation.map { agent.volumes["v"] = $0 } }])
-            guard case .place(let placement) = scheduler.decide(demand) else { return nil }
-            return placement.candidates[0].volumeBytes
-        }
-        #expect(missing([10, 20, 40], on: 9) == 0)
-        #expect(missing([10, 20, 40], on: 7) == 30)
-        #expect(missing([10, 20, 40], on: nil) == 1000)
-        #expect(missing([10, 20], on: 5) == 60, "generations 6 and 7 are guessed by 8 and 9")
-        #expect(missing([900, 900], on: 7) == 1000)
-        #expect(missing([], on: 8) == 100, "nothing is known")
-        #expect(missing([10], on: 12) == 1000, "of another history")
+    @Test(
+        arguments: [
+            ([10, 20, 40], 9, 0), ([10, 20, 40], 7, 30), ([10, 20, 40], 0, 1000),
+            // Generations 6 and 7 are guessed by 8 and 9.
+            ([10, 20], 5, 60), ([900, 900], 7, 1000),
+            // Nothing is known.
+            ([], 8, 100),
+            // Of another history.
+            ([10], 12, 1000), ([10], -1, 1000),
+        ] as [([Int64], Int, Int64)])
+    func `what a volume lacks is the sum of what its generations changed, never more than the volume`(
+        changes: [Int64], generation: Int, bytes: Int64
+    ) {
+        #expect(VolumeDemand(name: "v", head: 9, bytes: 1000, changes: changes).missingBytes(since: generation) == bytes)
+        #expect(VolumeDemand(name: "v", head: 0, bytes: 1000).missingBytes(since: 0) == 0)
     }
 
     @Test func `independent stages without affinity are spread`() {
-        var scheduler = Scheduler(agents: [Self.agent("a"), Self.agent("b")])
-        let decisions = scheduler.decide([Self.stage("1"), Self.stage("2")])
-        let agents = decisions.compactMap { if case .place(let placement) = $0 { placement.agent } else { nil } }
-        #expect(agents == ["a", "b"])
+        var scheduler = Scheduler([C.agent("a"), C.agent("b")])
+        for stage in ["1", "2"] { scheduler.submit(C.stage(stage)) }
+        #expect(scheduler.placements().map(\.agent) == ["a", "b"])
     }
 
-    @Test func `a short way for bytes does not keep two stages on one agent`() {
-        let base = Self.layer("base", 300_000_000)
-        var scheduler = Scheduler(agents: [Self.agent("a") { $0.layers = [base.diffID] }, Self.agent("b")])
-        let decisions = scheduler.decide([Self.stage("1") { $0.layers = [base] }, Self.stage("2") { $0.layers = [base] }])
-        let agents = decisions.compactMap { if case .place(let placement) = $0 { placement.agent } else { nil } }
-        #expect(agents == ["a", "b"])
-    }
-
-    @Test func `a busy warm agent is waited for when moving the cache takes longer`() {
-        let demand = Self.stage {
+    @Test func `a busy warm agent is waited for when moving the cache takes longer, and not when its queue is long`() {
+        let demand = C.stage {
             $0.volumes = [VolumeDemand(name: "v", head: 1, bytes: 20_000_000_000)]
             $0.usualDuration = 10
         }
-        let warm = Self.agent("a", slots: 1) {
-            $0.volumes = ["v": 1]
-            $0.running = [5]
+        for (rest, expected) in [(5.0, "a"), (1000, "b")] {
+            var scheduler = Scheduler([C.agent("a", slots: 1), C.agent("b")])
+            scheduler.hold(volume: "v", generation: 1, agent: "a")
+            scheduler.adopt(C.stage("other") { $0.usualDuration = rest }, on: "a", since: 0)
+            let decision = scheduler.decision(demand)
+            if expected == "b" {
+                guard case .place(let placement) = decision else {
+                    Issue.record("not placed: \(String(describing: decision))")
+                    return
+                }
+                #expect(placement.agent == "b")
+            } else {
+                guard case .wait(let placement) = decision else {
+                    Issue.record("did not wait: \(String(describing: decision))")
+                    return
+                }
+                #expect(placement.agent == "a")
+                // It gets the slot when it is free, before who came later.
+                scheduler.submit(C.stage("later") { $0.require = ["name": "a"] })
+                scheduler.end("other", 4)
+                let placements = scheduler.placements(at: 4)
+                #expect(placements.map(\.stage) == ["s"] && placements.map(\.agent) == ["a"])
+            }
         }
-        var scheduler = Scheduler(agents: [warm, Self.agent("b")])
-        guard case .wait(let placement) = scheduler.decide(demand) else {
+    }
+
+    @Test func `who waits for an agent that does not get free in time goes elsewhere`() {
+        var scheduler = Scheduler([C.agent("a", slots: 1), C.agent("b")])
+        scheduler.hold(volume: "v", generation: 1, agent: "a")
+        scheduler.adopt(C.stage("other") { $0.usualDuration = 5 }, on: "a", since: 0)
+        let demand = C.stage {
+            $0.volumes = [VolumeDemand(name: "v", head: 1, bytes: 4_000_000_000)]
+            $0.usualDuration = 10
+        }
+        guard case .wait = scheduler.decision(demand) else {
             Issue.record("did not wait")
             return
         }
-        #expect(placement.agent == "a")
-        // A long queue is not worth it.
-        let busy = Self.agent("a", slots: 1) {
-            $0.volumes = ["v": 1]
-            $0.running = [1000]
+        var time = 0.0
+        var placed: String?
+        while placed == nil, time < 200 {
+            time += 0.5
+            placed = scheduler.placements(at: time).first?.agent
         }
-        #expect(place([busy, Self.agent("b")], demand) == "b")
+        // The copy takes 36 s and counts half; an overdue stage is expected to go on for a quarter of its time.
+        #expect(placed == "b")
+        #expect((5...80).contains(time))
     }
 
-    @Test func `a required label forces the place`() {
-        let agents = [Self.agent("a"), Self.agent("b")]
-        #expect(place(agents, Self.stage { $0.require = ["name": "b"] }) == "b")
+    @Test func `who waits for an agent that is lost waits no more`() {
+        var scheduler = Scheduler([C.agent("a", slots: 1), C.agent("b")])
+        scheduler.hold(volume: "v", generation: 1, agent: "a")
+        scheduler.adopt(C.stage("other") { $0.usualDuration = 5 }, on: "a", since: 0)
+        guard case .wait = scheduler.decision(C.stage { $0.volumes = [VolumeDemand(name: "v", head: 1, bytes: 20_000_000_000)] }) else {
+            Issue.record("did not wait")
+            return
+        }
+        scheduler.put(C.agent("a", slots: 1) { $0.condition = .lost })
+        #expect(scheduler.placements(at: 1).map(\.agent) == ["b"])
     }
 
-    @Test func `no agent with the label: says which label and which agents there are`() {
-        var scheduler = Scheduler(agents: [Self.agent("a"), Self.agent("b")])
+    @Test func `a required label forces the place, a preferred one draws`() {
+        var scheduler = Scheduler([C.agent("a"), C.agent("b") { $0.labels["disk"] = "ssd" }])
+        #expect(scheduler.placed(C.stage("1") { $0.require = ["name": "b"] }) == "b")
+        #expect(scheduler.placed(C.stage("2") { $0.prefer = ["disk": "ssd"] }) == "b")
+        // Not at any price.
+        let layer = C.layer("l", 10_000_000_000)
+        scheduler.hold(layer.diffID, agent: "a")
+        scheduler.end("1", 1)
+        let far = C.stage("3") {
+            $0.prefer = ["disk": "ssd"]
+            $0.layers = [layer]
+        }
+        #expect(scheduler.placed(far, at: 1) == "a")
+    }
+
+    @Test func `no agent could run it: says what is missing and what there is, at once, also when all are busy`() {
+        func refusal(_ agents: [AgentProfile], _ stage: StageDemand) -> String? {
+            var scheduler = Scheduler(agents)
+            for agent in agents {
+                for slot in 0..<agent.slots { scheduler.adopt(C.stage("\(agent.name)/\(slot)"), on: agent.name, since: 0) }
+            }
+            guard case .unschedulable(let reason, false) = scheduler.decision(stage) else { return nil }
+            return reason
+        }
         #expect(
-            scheduler.decide(Self.stage { $0.require = ["name": "c", "disk": "ssd"] })
-                == .unschedulable(reason: "no agent has the label disk=ssd name=c (agents: a, b)", mayChange: false))
-        var empty = Scheduler(agents: [])
-        #expect(empty.decide(Self.stage()) == .unschedulable(reason: "no agent has joined this farm", mayChange: false))
-        var other = Scheduler(agents: [Self.agent("a")])
-        let arm = Self.stage { $0.platform = Platform(os: "linux", architecture: "arm64") }
-        #expect(other.decide(arm) == .unschedulable(reason: "no agent runs linux/arm64 (agents: a)", mayChange: false))
+            refusal([C.agent("a"), C.agent("b")], C.stage { $0.require = ["name": "c", "disk": "ssd"] })
+                == "no agent has the label disk=ssd name=c (agents: a, b)")
+        #expect(refusal([], C.stage()) == "no agent has joined this farm")
+        let arm = C.stage { $0.platform = Platform(os: "linux", architecture: "arm64") }
+        #expect(refusal([C.agent("a")], arm) == "no agent runs linux/arm64 (agents: a)")
+        let large = C.stage {
+            $0.cpus = 8
+            $0.memory = 64_000_000_000
+        }
+        #expect(
+            refusal([C.agent("a") { ($0.cpus, $0.memory) = (4, 128_000_000_000) }], large)
+                == "no agent has 8 CPUs and 64.0 GB of memory (at most 4 CPUs and 128.0 GB)")
     }
 
-    @Test func `draining and lost agents get nothing`() {
-        let agents = [Self.agent("a") { $0.condition = .draining }, Self.agent("b") { $0.condition = .lost }]
-        var scheduler = Scheduler(agents: agents)
-        #expect(scheduler.decide(Self.stage()) == .unschedulable(reason: "a is draining, b is lost", mayChange: true))
-        #expect(place(agents + [Self.agent("c")], Self.stage()) == "c")
+    @Test func `draining, lost and set-aside agents get nothing, and the stage goes on when one comes`() {
+        var scheduler = Scheduler([
+            C.agent("a") { $0.condition = .draining }, C.agent("b") { $0.condition = .lost },
+            C.agent("c") { $0.condition = .setAside("its disk is full") },
+        ])
+        #expect(
+            scheduler.decision(C.stage())
+                == .unschedulable(reason: "a is draining, b is lost, c is set aside (its disk is full)", mayChange: true))
+        #expect(scheduler.decide(1).isEmpty)
+        scheduler.put(C.agent("d"))
+        #expect(scheduler.placements(at: 2).map(\.agent) == ["d"])
+    }
+
+    @Test func `another architecture is run by emulation where that is allowed, and rather not`() {
+        let arm = Platform(os: "linux", architecture: "arm64")
+        let stage = C.stage { $0.platform = arm }
+        var scheduler = Scheduler([C.agent("a") { $0.emulated = [arm] }])
+        #expect(scheduler.placed(stage) == "a")
+        scheduler.end("s", 1)
+        scheduler.put(C.agent("b") { $0.platforms = [arm] })
+        #expect(scheduler.placed(stage, at: 1) == "b")
+    }
+
+    @Test func `processors and memory that are reserved are not given twice`() {
+        var scheduler = Scheduler([C.agent("a", slots: 8) { ($0.cpus, $0.memory) = (4, 8_000) }])
+        func stage(_ id: String, _ cpus: Double, _ memory: Int64) -> StageDemand {
+            C.stage(id) {
+                ($0.cpus, $0.memory) = (cpus, memory)
+                $0.usualDuration = 10
+            }
+        }
+        #expect(scheduler.placed(stage("1", 3, 1000)) == "a")
+        guard case .wait = scheduler.decision(stage("2", 2, 1000)) else {
+            Issue.record("four processors are five")
+            return
+        }
+        // One that needs none passes.
+        #expect(scheduler.placed(stage("3", 0, 0)) == "a")
+        scheduler.end("1", 5)
+        #expect(scheduler.placements(at: 5).map(\.stage) == ["2"])
+        guard case .wait = scheduler.decision(stage("4", 0, 7_500), at: 5) else {
+            Issue.record("memory is given twice")
+            return
+        }
     }
 
     @Test func `an agent that could not do it is taken only when there is no other`() {
-        let layer = Self.layer("l", 1_000_000_000)
-        let warm = Self.agent("a") { $0.layers = [layer.diffID] }
-        let demand = Self.stage {
+        let layer = C.layer("l", 1_000_000_000)
+        let demand = C.stage {
             $0.layers = [layer]
             $0.avoid = ["a"]
         }
-        #expect(place([warm, Self.agent("b")], demand) == "b")
-        #expect(place([warm], demand) == "a")
+        var scheduler = Scheduler([C.agent("a"), C.agent("b")])
+        scheduler.hold(layer.diffID, agent: "a")
+        #expect(scheduler.placed(demand) == "b")
+        var alone = Scheduler([C.agent("a")])
+        #expect(alone.placed(demand) == "a")
+    }
+
+    @Test func `measured bandwidth counts`() {
+        let layer = C.layer("l", 1_000_000_000)
+        var scheduler = Scheduler([C.agent("a"), C.agent("b"), C.agent("c")])
+        scheduler.hold(layer.diffID, agent: "c")
+        scheduler.adopt(C.stage("busy") { $0.usualDuration = 1000 }, on: "c", since: 0)
+        scheduler.adopt(C.stage("busy too") { $0.usualDuration = 1000 }, on: "c", since: 0)
+        scheduler.transferred(from: "c", to: "a", bytes: 10_000_000, seconds: 1)
+        scheduler.transferred(from: "c", to: "b", bytes: 1_000_000_000, seconds: 1)
+        // A small transfer says nothing.
+        scheduler.transferred(from: "c", to: "b", bytes: 100, seconds: 1)
+        guard case .place(let placement) = scheduler.decision(C.stage { $0.layers = [layer] }) else {
+            Issue.record("not placed")
+            return
+        }
+        #expect(placement.candidates.map(\.agent) == ["b", "a", "c"])
+        #expect(placement.candidates.map(\.transfer) == [1, 100, 0])
     }
 
     @Test func `the reason names the sums`() {
-        let layer = Self.layer("l", 220_000_000)
-        var scheduler = Scheduler(agents: [Self.agent("a") { $0.layers = [layer.diffID] }, Self.agent("b")])
-        let demand = Self.stage {
+        let layer = C.layer("l", 220_000_000)
+        var scheduler = Scheduler([C.agent("a"), C.agent("b")])
+        scheduler.hold(layer.diffID, agent: "a")
+        let demand = C.stage {
             $0.layers = [layer]
             $0.usualDuration = 3
         }
-        guard case .place(let placement) = scheduler.decide(demand) else {
+        guard case .place(let placement) = scheduler.decision(demand) else {
             Issue.record("not placed")
             return
         }
@@ -156,82 +260,13 @@ import Testing
     }
 
     @Test func `sizes that no machine has do no harm`() {
-        let demand = Self.stage {
-            $0.layers = [Self.layer("1", .max), Self.layer("2", .max), Self.layer("3", -5)]
+        let demand = C.stage {
+            $0.layers = [C.layer("1", .max), C.layer("2", .max), C.layer("3", -5)]
             $0.contextBytes = .max
-            $0.volumes = [VolumeDemand(name: "v", head: .max, bytes: .max)]
+            $0.volumes = [VolumeDemand(name: "v", head: .max, bytes: .max, changes: [.max, .max])]
+            $0.usualDuration = .infinity
         }
-        #expect(place([Self.agent("a")], demand) == "a")
-    }
-}
-
-@Suite("Placement of any cluster") struct SchedulingPropertyTests {
-    /// A small generator, so that a failing case can be had again by its seed.
-    private struct Seeded: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
-    private func cluster(_ random: inout Seeded) -> ([AgentSnapshot], [StageDemand]) {
-        let layers = (0..<8).map { SchedulingTests.layer("\($0)", Int64.random(in: 0...2_000_000_000, using: &random)) }
-        let agents = (0..<Int.random(in: 1...6, using: &random)).map { number in
-            SchedulingTests.agent("agent-\(number)", slots: Int.random(in: 1...3, using: &random)) { agent in
-                agent.condition = [.ready, .ready, .ready, .draining, .lost].randomElement(using: &random) ?? .ready
-                agent.layers = Set(layers.filter { _ in Bool.random(using: &random) }.map(\.diffID))
-                agent.running = (0..<Int.random(in: 0...4, using: &random)).map { _ in Double.random(in: 0...60, using: &random) }
-                if Bool.random(using: &random) { agent.volumes["v"] = Int.random(in: 1...5, using: &random) }
-            }
-        }
-        let stages = (0..<Int.random(in: 1...12, using: &random)).map { number in
-            SchedulingTests.stage("\(number)") { stage in
-                stage.layers = layers.filter { _ in Bool.random(using: &random) }
-                stage.usualDuration = Bool.random(using: &random) ? Double.random(in: 0...100, using: &random) : nil
-                if Bool.random(using: &random) { stage.volumes = [VolumeDemand(name: "v", head: 5, bytes: 3_000_000_000)] }
-                if Int.random(in: 0..<4, using: &random) == 0 { stage.require = ["name": "agent-\(Int.random(in: 0...6, using: &random))"] }
-                if Int.random(in: 0..<4, using: &random) == 0 { stage.avoid = ["agent-0"] }
-            }
-        }
-        return (agents, stages)
-    }
-
-    @Test(arguments: 0..<300) func `decisions keep slots, labels and conditions, choose the least sum, and do not depend on order`(
-        seed: Int
-    ) {
-        var random = Seeded(state: UInt64(seed))
-        let (agents, stages) = cluster(&random)
-        var scheduler = Scheduler(agents: agents)
-        let decisions = scheduler.decide(stages)
-        var again = Scheduler(agents: agents.shuffled(using: &random))
-        #expect(again.decide(stages) == decisions)
-
-        var placed: [String: Int] = [:]
-        for (stage, decision) in zip(stages, decisions) {
-            let able = agents.filter { agent in
-                agent.condition == .ready && stage.require.allSatisfy { agent.labels[$0.key] == $0.value }
-            }
-            switch decision {
-            case .place(let placement), .wait(let placement):
-                #expect(able.contains { $0.name == placement.agent })
-                #expect(!stage.avoid.contains(placement.agent) || able.allSatisfy { stage.avoid.contains($0.name) })
-                #expect(placement.candidates.allSatisfy { $0.finish >= placement.candidates[0].finish })
-                #expect(!placement.reason.isEmpty)
-                if case .place = decision { placed[placement.agent, default: 0] += 1 }
-            case .unschedulable(let reason, _):
-                #expect(able.isEmpty)
-                #expect(!reason.isEmpty)
-            }
-        }
-        for agent in agents {
-            let free = max(0, agent.slots - agent.running.count)
-            #expect(placed[agent.name, default: 0] <= free)
-        }
-        // Work conserving: nobody waits for an agent that is free.
-        for case .wait(let placement) in decisions { #expect(placement.candidates[0].queue > 0) }
+        var scheduler = Scheduler([C.agent("a") { $0.cpus = .nan }])
+        #expect(scheduler.placed(demand) == "a")
     }
 }

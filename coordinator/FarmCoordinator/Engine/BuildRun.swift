@@ -41,6 +41,7 @@ final class BuildRun {
     }
 
     var id: String { stored.id }
+    var lacksContents: Bool { if case .missing = contents { true } else { false } }
     var isOpen: Bool { !stored.status.isFinal }
     func wake() { wakes.yield() }
     func end() { wakes.finish() }
@@ -128,8 +129,16 @@ struct StageRun {
     var found: [StoredRecord?]
     /// Agents that could not run it.
     var avoid: Set<String> = []
-    /// Since when no agent could take it, by the monotonic clock.
-    var unschedulableSince: Double?
+    /// Why no agent could take it when this was last said.
+    var unschedulable: Unschedulable?
+
+    struct Unschedulable {
+        /// By the monotonic clock.
+        var since: Double
+        var reason: String
+        /// There are such agents, but none of them is ready.
+        var mayChange: Bool
+    }
 
     init(plan: Stage, row: StoredStage, steps: [StoredStep]) {
         planned = plan

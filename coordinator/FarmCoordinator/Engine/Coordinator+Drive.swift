@@ -92,7 +92,7 @@ extension Coordinator {
         guard !agentEntries.isEmpty else { return }
         for step in plan.stages.flatMap(\.steps) {
             for path in step.operation.hostPaths
-            where !agentEntries.values.contains(where: { AgentSnapshot.allows(path, among: $0.stored.hostPaths) }) {
+            where !agentEntries.values.contains(where: { AgentProfile.allows(path, among: $0.stored.hostPaths) }) {
                 throw PlanningError(
                     BuildFailure(
                         message: "\(step.name): no agent lets builds mount \(path) of its machine; an operator can allow it there by the "
@@ -137,13 +137,15 @@ extension Coordinator {
             .finished(
                 status: status, error: failure, image: image.map { BuildDescription.Image($0) },
                 images: images?.mapValues { BuildDescription.Image($0) }), run)
+        offer(run)
         builds[run.id] = nil
         run.end()
     }
 
     /// The assignment is over, and with it its locks.
     func endAssignment(_ id: String) {
-        guard assignments.removeValue(forKey: id) != nil else { return }
+        guard let entry = assignments.removeValue(forKey: id) else { return }
+        scheduler.end("\(entry.stored.build)-\(entry.stored.stage)", clock.monotonic())
         for lock in locks.locks(of: id) { giveBack(lock) }
         outbox.append(.removeAssignment(id))
     }

@@ -205,6 +205,7 @@ extension Coordinator {
                 run.stages[number].state = .ready(ready)
             }
         }
+        offer(run)
     }
 
     private func settleAsDone(_ number: Int, of run: BuildRun) {
@@ -270,7 +271,7 @@ extension Coordinator {
             volumes.formUnion(volumeKeys(of: step, run))
             hostPaths.formUnion(step.operation.hostPaths)
         }
-        var demand = StageDemand(id: "\(run.id)-\(number)", platform: run.stored.platform)
+        var demand = StageDemand(id: Self.stageID(run, number), owner: owner(of: run), platform: run.stored.platform)
         demand.require = run.stored.request.options.require
         demand.layers = Array(Set(below + sources.values.flatMap(\.self)))
         demand.contextBytes = parts.reduce(0) { $0 &+ max(0, run.contextBytes[$1] ?? 0) }
@@ -279,7 +280,7 @@ extension Coordinator {
                 name: Grant.object(of: key), head: ledger.head(of: key), bytes: ledger.volumes[key]?.bytes ?? 0,
                 changes: ledger.changes(of: key))
         }
-        demand.usualDuration = durations[DurationKey(project: run.stored.request.project, stage: stage.plan.name)]?.mean
+        demand.usualDuration = usualDuration(of: stage.plan, run)
         demand.avoid = stage.avoid
         demand.hostPaths = hostPaths.sorted()
         return StageRun.Ready(

@@ -14,12 +14,14 @@ extension Coordinator {
     func hold(_ layer: LayerDescriptor, _ agent: String) {
         guard agentEntries[agent]?.layers.insert(layer.diffID).inserted == true else { return }
         layerHolders[layer.diffID, default: []].insert(agent)
+        scheduler.hold(layer.diffID, agent: agent)
         outbox.append(.add(layer, to: agent))
     }
 
     func drop(layer: Digest, _ agent: String) {
         guard agentEntries[agent]?.layers.remove(layer) != nil else { return }
         layerHolders[layer]?.remove(agent)
+        scheduler.drop(layer, agent: agent)
         if layerHolders[layer]?.isEmpty == true { layerHolders[layer] = nil }
         outbox.append(.remove(layer: layer, from: agent))
     }
@@ -33,11 +35,13 @@ extension Coordinator {
         }
         guard agentEntries[agent]?.volumes[held.key] != held.generation else { return }
         agentEntries[agent]?.volumes[held.key] = held.generation
+        scheduler.hold(volume: Grant.object(of: held.key), generation: held.generation, agent: agent)
         outbox.append(.put(held, agent: agent))
     }
 
     func drop(volume: VolumeKey, _ agent: String) {
         guard agentEntries[agent]?.volumes.removeValue(forKey: volume) != nil else { return }
+        scheduler.drop(volume: Grant.object(of: volume), agent: agent)
         outbox.append(.remove(volume: volume, from: agent))
     }
 

@@ -12,6 +12,7 @@ extension Coordinator {
         expireAssignments()
         expireClients()
         retain()
+        expireUnschedulable()
         // Also for stages that no agent could take, and for agents whose queue was thought to be longer.
         schedule()
         // What it could not store is logged there; the next tick tries again.
@@ -24,6 +25,7 @@ extension Coordinator {
             agentEntries[name]?.isLost = true
             agentEntries[name]?.session?.commands.finish()
             agentEntries[name]?.session = nil
+            profile(name)
             logger.warning("an agent is lost", metadata: ["agent": "\(name)"])
             lost = true
         }

@@ -49,6 +49,7 @@ extension Coordinator {
         guard var entry = agentEntries[agent] else { throw EngineError.notFound("there is no agent \(agent)") }
         entry.stored.drained = drained
         agentEntries[agent] = entry
+        profile(agent)
         outbox.append(.put(entry.stored))
         schedule()
         try await settle()

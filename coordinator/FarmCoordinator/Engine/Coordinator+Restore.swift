@@ -14,6 +14,11 @@ extension Coordinator {
             }
             for held in state.heldVolumes[agent.name] ?? [] { entry.volumes[held.key] = held.generation }
             agentEntries[agent.name] = entry
+            profile(agent.name)
+            for layer in entry.layers { scheduler.hold(layer, agent: agent.name) }
+            for (key, generation) in entry.volumes {
+                scheduler.hold(volume: Grant.object(of: key), generation: generation, agent: agent.name)
+            }
         }
         ledger = VolumeLedger(volumes: state.volumes)
         for duration in state.durations { durations[DurationKey(project: duration.project, stage: duration.stage)] = duration }
@@ -35,6 +40,7 @@ extension Coordinator {
             } else {
                 assignments[id]?.isCancelling = true
             }
+            adopt(assignment, since: now)
         }
     }
 

@@ -6,60 +6,74 @@ import Store
 
 // Which agent gets which stage.
 extension Coordinator {
-    /// A stage that has run longer than usual is expected to go on for this part of the time that it has run.
-    static let overdueShare = 0.25
-
-    /// Gives ready stages to agents, the oldest build's first. The caller settles.
+    /// Gives ready stages to agents, in the order of fair shares. The caller settles.
     func schedule() {
-        var waiting: [(run: BuildRun, stage: Int, ready: StageRun.Ready)] = []
-        for run in builds.values.sorted(by: { ($0.stored.createdAt, $0.id) < ($1.stored.createdAt, $1.id) }) {
-            for (number, stage) in run.stages.enumerated() {
-                guard case .ready(let ready) = stage.state else { continue }
-                if ready.readsContext, case .missing = run.contents { continue }
-                waiting.append((run, number, ready))
+        for (id, decision) in scheduler.decide(clock.monotonic()) {
+            guard let (run, stage) = self.stage(id), run.isOpen, case .ready(let ready) = run.stages[stage].state else {
+                scheduler.withdraw(id)
+                continue
             }
-        }
-        guard !waiting.isEmpty else { return }
-        var scheduler = Scheduler(agents: snapshots(volumes: Set(waiting.flatMap { $0.ready.demand.volumes.map(\.name) })))
-        for (run, stage, ready) in waiting where run.isOpen {
-            switch scheduler.decide(ready.demand) {
+            switch decision {
             case .place(let placement): assign(stage, of: run, ready, placement)
-            case .wait: run.stages[stage].unschedulableSince = nil
+            case .wait(let placement): noteWaiting(stage, of: run, placement)
             case .unschedulable(let reason, let mayChange): noteUnschedulable(stage, of: run, reason: reason, mayChange: mayChange)
             }
         }
     }
 
-    private func snapshots(volumes: Set<String>) -> [AgentSnapshot] {
-        let now = clock.monotonic()
-        var running: [String: [Double]] = [:]
-        for entry in assignments.values {
-            let elapsed = now - entry.startedAt
-            let usual = builds[entry.stored.build].flatMap { run in
-                durations[DurationKey(project: run.stored.request.project, stage: run.stages[entry.stored.stage].plan.name)]?.mean
+    /// Tells the scheduler which of the build's stages could run now, and which could not any more.
+    func offer(_ run: BuildRun) {
+        for (number, stage) in run.stages.enumerated() {
+            let id = Self.stageID(run, number)
+            if run.isOpen, case .ready(let ready) = stage.state, !(ready.readsContext && run.lacksContents) {
+                scheduler.submit(ready.demand)
+            } else if stage.assignment == nil {
+                scheduler.withdraw(id)
             }
-            let rest = max((usual ?? SchedulingPolicy().unknownDuration) - elapsed, elapsed * Self.overdueShare)
-            running[entry.stored.agent, default: []].append(rest)
-        }
-        return agentEntries.values.map { agent in
-            var snapshot = AgentSnapshot(
-                name: agent.name, labels: agent.stored.labels, platforms: agent.platform.map { [$0] } ?? [], slots: agent.stored.slots)
-            snapshot.condition = !isReachable(agent) || agent.session == nil ? .lost : agent.stored.drained ? .draining : .ready
-            snapshot.running = running[agent.name] ?? []
-            snapshot.layers = agent.layers
-            snapshot.hostPaths = agent.stored.hostPaths
-            for (key, generation) in agent.volumes {
-                let name = Grant.object(of: key)
-                if volumes.contains(name), ledger.isCurrent(HeldVolume(key: key, generation: generation)) {
-                    snapshot.volumes[name] = generation
-                }
-            }
-            return snapshot
         }
     }
 
+    /// Tells the scheduler what the agent is now.
+    func profile(_ name: String) {
+        guard let agent = agentEntries[name] else { return scheduler.remove(agent: name) }
+        var profile = AgentProfile(
+            name: name, labels: agent.stored.labels, platforms: agent.platform.map { [$0] } ?? [], slots: agent.stored.slots)
+        profile.hostPaths = agent.stored.hostPaths
+        profile.condition = !isReachable(agent) || agent.session == nil ? .lost : agent.stored.drained ? .draining : .ready
+        scheduler.put(profile)
+    }
+
+    /// An assignment from before a restart: the agent has it, or it will be retried.
+    func adopt(_ entry: AssignmentEntry, since start: Double) {
+        guard let run = builds[entry.stored.build], run.stages.indices.contains(entry.stored.stage) else { return }
+        let number = entry.stored.stage
+        var demand = StageDemand(id: Self.stageID(run, number), owner: owner(of: run), platform: run.stored.platform)
+        demand.usualDuration = usualDuration(of: run.stages[number].plan, run)
+        scheduler.adopt(demand, on: entry.stored.agent, since: start)
+    }
+
+    /// A stage's name with the scheduler.
+    static func stageID(_ run: BuildRun, _ number: Int) -> String { "\(run.id)-\(number)" }
+
+    private func stage(_ id: String) -> (BuildRun, Int)? {
+        guard let dash = id.lastIndex(of: "-"), let run = builds[String(id[..<dash])], let number = Int(id[id.index(after: dash)...]),
+            run.stages.indices.contains(number)
+        else { return nil }
+        return (run, number)
+    }
+
+    func owner(of run: BuildRun) -> StageOwner {
+        StageOwner(project: run.stored.request.project, user: run.stored.user, build: run.id)
+    }
+
+    func usualDuration(of stage: Stage, _ run: BuildRun) -> Double? {
+        durations[DurationKey(project: run.stored.request.project, stage: stage.name)]?.mean
+    }
+
     private func assign(_ number: Int, of run: BuildRun, _ ready: StageRun.Ready, _ placement: Placement) {
-        guard let agent = agentEntries[placement.agent], let resolved = run.stored.plan else { return }
+        guard let agent = agentEntries[placement.agent], let resolved = run.stored.plan else {
+            return scheduler.withdraw(Self.stageID(run, number))
+        }
         run.stages[number].row.attempts += 1
         let stage = run.stages[number]
         let options = run.stored.request.options
@@ -75,7 +89,7 @@ extension Coordinator {
         let now = clock.monotonic()
         assignments[stored.id] = AssignmentEntry(stored: stored, confirmed: now, startedAt: now, sent: false, command: command)
         run.stages[number].state = .assigned(stored.id)
-        run.stages[number].unschedulableSince = nil
+        run.stages[number].unschedulable = nil
         run.stages[number].row.agent = agent.name
         run.stages[number].row.status = .running
         run.stages[number].row.placement = placement.reason
@@ -85,17 +99,38 @@ extension Coordinator {
         send(.assign(command), to: agent.name)
     }
 
+    private func noteWaiting(_ number: Int, of run: BuildRun, _ placement: Placement) {
+        run.stages[number].unschedulable = nil
+        run.stages[number].row.placement = "waits for \(placement.reason)"
+        save(number, of: run)
+    }
+
     private func noteUnschedulable(_ number: Int, of run: BuildRun, reason: String, mayChange: Bool) {
+        let since = run.stages[number].unschedulable?.since
+        run.stages[number].unschedulable = StageRun.Unschedulable(since: since ?? clock.monotonic(), reason: reason, mayChange: mayChange)
+        run.stages[number].row.placement = "waits: \(reason)"
+        save(number, of: run)
+        if since == nil { emit(.warning(text: "stage \(run.stages[number].plan.name) waits: \(reason)"), run) }
+    }
+
+    /// Ends builds whose stages no agent could take for too long.
+    func expireUnschedulable() {
         let now = clock.monotonic()
-        let name = run.stages[number].plan.name
-        guard let since = run.stages[number].unschedulableSince else {
-            run.stages[number].unschedulableSince = now
-            run.stages[number].row.placement = "waits: \(reason)"
-            save(number, of: run)
-            return emit(.warning(text: "stage \(name) waits: \(reason)"), run)
+        for run in builds.values {
+            for number in run.stages.indices {
+                guard let unschedulable = run.stages[number].unschedulable else { continue }
+                guard scheduler.isBlocked(Self.stageID(run, number)) else {
+                    run.stages[number].unschedulable = nil
+                    continue
+                }
+                let limit = unschedulable.mayChange ? settings.lostAgentsTimeout : settings.unschedulableTimeout
+                guard now - unschedulable.since > limit else { continue }
+                finish(
+                    run, .failed,
+                    failure: BuildFailure(
+                        message: "stage \(run.stages[number].plan.name) can't be placed: \(unschedulable.reason)"))
+                break
+            }
         }
-        let limit = mayChange ? settings.lostAgentsTimeout : settings.unschedulableTimeout
-        guard now - since > limit else { return }
-        finish(run, .failed, failure: BuildFailure(message: "stage \(name) can't be placed: \(reason)"))
     }
 }

@@ -22,7 +22,7 @@ extension Coordinator {
             report: isRestarted ? 0 : entry.stored.report)
         // The contract says that every agent has it.
         entry.stored.labels["name"] = agent
-        entry.stored.slots = min(max(1, hello.slots), AgentSnapshot.maximumSlots)
+        entry.stored.slots = min(max(1, hello.slots), AgentProfile.maximumSlots)
         entry.lastHeard = clock.monotonic()
         entry.isLost = false
         let (stream, commands) = AsyncStream.makeStream(of: AgentCommand.self)
@@ -30,6 +30,7 @@ extension Coordinator {
         entry.session = AgentEntry.Session(number: number, commands: commands)
         commands.onTermination = { [weak self] _ in self?.enqueue(.closeSession(agent: agent, number: number)) }
         agentEntries[agent] = entry
+        profile(agent)
         outbox.append(.put(entry.stored))
         replaceHoldings(of: agent, layers: hello.layers, volumes: hello.volumes)
         // The first line, before anything that a task that settles meanwhile may deliver.
@@ -62,6 +63,7 @@ extension Coordinator {
     func closeSession(of agent: String, number: Int) {
         guard agentEntries[agent]?.session?.number == number else { return }
         agentEntries[agent]?.session = nil
+        profile(agent)
         logger.info("an agent's session has ended", metadata: ["agent": "\(agent)"])
     }
 

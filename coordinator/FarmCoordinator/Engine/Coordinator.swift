@@ -2,6 +2,7 @@ import BuildPlan
 import Digests
 import FarmAPI
 import Logging
+import Scheduling
 import Store
 
 /// The engine of the farm: it holds what is running in memory, decides, and writes everything that it acknowledges to the store first.
@@ -39,6 +40,8 @@ public actor Coordinator {
     let secretBell = Bell()
     /// Wakes those who wait for a lock.
     let lockBell = Bell()
+    /// Where stages run: told of every agent, of what each holds, and of every stage that is ready or runs.
+    var scheduler: Scheduler
     /// Usual seconds, by project and stage.
     var durations: [DurationKey: StoredDuration] = [:]
     /// The agent that makes an archive, by the export's id.
@@ -83,6 +86,7 @@ public actor Coordinator {
         self.clock = clock
         self.logger = logger
         lastRetention = -.infinity
+        scheduler = Scheduler(policy: settings.scheduling)
         (jobs, jobInput) = AsyncStream.makeStream(of: Job.self)
         layersAtCoordinator = try await images.layersAtCoordinator()
         restore(try await store.load())

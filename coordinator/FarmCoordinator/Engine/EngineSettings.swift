@@ -1,3 +1,5 @@
+import Scheduling
+
 /// The times and limits of the engine. Seconds.
 public struct EngineSettings: Sendable, Equatable {
     /// How often an agent says that it lives.
@@ -20,6 +22,9 @@ public struct EngineSettings: Sendable, Equatable {
     public var buildRetention: Double = 30 * 86_400
     /// How often old builds and records are removed.
     public var retentionInterval: Double = 3600
+
+    /// How agents are compared and shares are given.
+    public var scheduling = SchedulingPolicy()
 
     /// The defaults.
     public init() {}
