@@ -16,6 +16,7 @@ import Testing
             Case("{{1)}}", "unexpected right paren"), Case("{{}}", "missing value for command"), Case("{{1 |}}", "missing value after |"),
             Case("{{if}}a{{end}}", "missing value for if"), Case("{{1 | 2}}", "non executable command in pipeline"),
             Case("{{$x}}", "undefined variable \"$x\""), Case("{{$x = 1}}", "undefined variable \"$x\""),
+            Case("{{$x := 1}}{{define \"a\"}}{{$x}}{{end}}", "undefined variable"),
             Case("{{if $x := 1}}{{end}}{{$x}}", "undefined variable"), Case("{{$x, $y := 1}}", "too many variables"),
             Case("{{break}}", "{{break}} outside {{range}}"), Case("{{define \"a\"}}{{continue}}{{end}}", "outside {{range}}"),
             Case("{{if true}}{{define \"a\"}}{{end}}{{end}}", "unexpected \"define\""), Case("{{define 1}}{{end}}", "in define clause"),

@@ -134,6 +134,7 @@ import Testing
             Case("trunc 50 \"a\"", "a"), Case("abbrev 5 \"hello world\"", "he..."),
             Case("abbrevboth 5 10 \"1234 5678 9123\"", "...5678..."), Case("initials \"First Try\"", "FT"),
             Case("contains \"cat\" \"catch\"", "true"), Case("contains \"dog\" \"catch\"", "false"), Case("contains \"\" \"a\"", "true"),
+            Case("contains \"aab\" \"aaab\"", "true"), Case("replace \"abab\" \"x\" \"aababab\"", "axab"),
             Case("hasPrefix \"cat\" \"catch\"", "true"), Case("hasSuffix \"ch\" \"catch\"", "true"),
             Case("hasSuffix \"longer than\" \"it\"", "false"), Case("quote \"a\" 5 nil \"b\\\"\"", "\"a\" \"5\" \"b\\\"\""),
             Case("squote \"a\" 5", "'a' '5'"),

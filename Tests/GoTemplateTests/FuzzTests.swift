@@ -50,7 +50,7 @@ import Testing
         ]
         var random = Seeded(state: seed)
         for name in FunctionNames.all {
-            for _ in 0..<12 {
+            for _ in 0..<4 {
                 let arguments = (0..<Int.random(in: 0...4, using: &random)).map { _ in
                     values[Int.random(in: 0..<values.count, using: &random)]
                 }
