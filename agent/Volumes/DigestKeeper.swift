@@ -8,8 +8,8 @@ import TreeSync
 /// They are computed after a publication, in the background, from those of the generation before; kept in memory, and in a file beside the
 /// volume's state for the next start.
 final class DigestKeeper: Sendable {
-    /// Directories in memory, of all volumes together: some 150 bytes each.
-    static let directoryLimit = 400_000
+    /// Names in memory, of all volumes together, some 200 bytes each; the newest volume's always.
+    static let entryLimit = 500_000
     /// The file in a volume's directory.
     static let fileName = "digests"
 
@@ -67,8 +67,8 @@ final class DigestKeeper: Sendable {
         kept.withLock { kept in
             kept.removeAll { $0.key == snapshot.key }
             kept.append(Kept(key: snapshot.key, generation: snapshot.generation, tree: tree))
-            var sum = kept.reduce(0) { $0 + $1.tree.digests.count }
-            while sum > Self.directoryLimit, kept.count > 1 { sum -= kept.removeFirst().tree.digests.count }
+            var sum = kept.reduce(0) { $0 + $1.tree.manifest.entries.count }
+            while sum > Self.entryLimit, kept.count > 1 { sum -= kept.removeFirst().tree.manifest.entries.count }
         }
     }
 }

@@ -32,6 +32,7 @@ public final class VolumeStore: Sendable {
     /// What is being published just now.
     let announcements = Announcements()
     private let digests = DigestKeeper()
+    private let index = ContentIndex()
     private let boot = VolumeFiles.bootID()
     private let contents = Mutex(Contents())
     /// Held by whoever changes a state and writes it: blocks threads of the pool only, never one that merely asks.
@@ -45,6 +46,7 @@ public final class VolumeStore: Sendable {
         for name in try VolumeFiles.names(in: directory) where name != Self.emptyName {
             if let state = try openVolume(name) {
                 contents.withLock { $0.volumes[state.key] = Volume(state: state) }
+                for layer in state.layers { index.load("\(directory)/\(name)/\(layer.name)", of: state.key.project) }
             } else {
                 try removeAllButKept("\(directory)/\(name)")
             }
@@ -103,7 +105,9 @@ public final class VolumeStore: Sendable {
         // Of this kernel's life only: a number may be given a second time after a power loss.
         if before.boot == state.boot { known.insert(DigestKeeper.fileName) }
         known.formUnion(try KeptTransfers(directory: path).open(now: time(nil)))
-        for layer in state.layers { known.formUnion([layer.name, "\(layer.name).manifest"]) }
+        for layer in state.layers {
+            known.formUnion([layer.name, "\(layer.name).manifest", layer.name + ContentIndex.suffix])
+        }
         for leftover in try VolumeFiles.names(in: path) where !known.contains(leftover) {
             try Self.unmountAndRemove("\(path)/\(leftover)")
         }
@@ -338,6 +342,7 @@ public final class VolumeStore: Sendable {
     func maintain(_ key: VolumeKey) throws {
         try keepDigests(key)
         if layerCount(of: key) > Self.layerLimit { try compact(key) }
+        try indexContents(key)
         let written = contents.withLock { $0.volumes[key]?.state.layers.filter { !$0.isDurable }.map(\.name) } ?? []
         if !written.isEmpty {
             try VolumeFiles.sync(directory(of: key))
@@ -349,6 +354,16 @@ public final class VolumeStore: Sendable {
         }
         try removeTrash(key)
     }
+
+    private func indexContents(_ key: VolumeKey) throws {
+        guard let snapshot = snapshot(of: key) else { return }
+        for layer in snapshot.layers where !index.contains(layer, of: key.project) {
+            try index.make(layer, of: key.project, try delta(layer + ".manifest"))
+        }
+    }
+
+    /// What volumes of the project, this one among them, have here.
+    func indexedContents(of key: VolumeKey) -> IndexedContents { index.contents(of: key.project) }
 
     private func keepDigests(_ key: VolumeKey) throws {
         guard let snapshot = snapshot(of: key) else { return }
@@ -429,6 +444,7 @@ public final class VolumeStore: Sendable {
             return free
         }
         for name in free {
+            index.remove("\(path)/\(name)", of: key.project)
             try RemoveTree.remove("\(path)/\(name)")
             unlink("\(path)/\(name).manifest")
         }
@@ -447,6 +463,7 @@ public final class VolumeStore: Sendable {
             // The state first: without it, what a crash leaves is no volume.
             unlink("\(path)/\(Self.stateName)")
         }
+        index.removeAll(in: path, of: key.project)
         try RemoveTree.remove(path)
     }
 }

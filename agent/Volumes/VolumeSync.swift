@@ -105,9 +105,15 @@ struct VolumeSync: Sendable {
         do {
             var round = try await BlockingPool.shared.run { [logger] in
                 try kept.begin(staging, change.what.delta)
-                let sources = try kept.contents()
-                let round = try fetch.prepare(from: sources)
-                let bytes = sources.reduce(0) { $0 + $1.taken.bytes }
+                let arrived = try kept.contents()
+                let indexed = store.indexedContents(of: key)
+                let round = try fetch.prepare(from: arrived + [indexed])
+                if indexed.taken.files > 0 {
+                    logger.info(
+                        "contents found here",
+                        metadata: ["volume": "\(key.id)", "files": "\(indexed.taken.files)", "bytes": "\(indexed.taken.bytes)"])
+                }
+                let bytes = arrived.reduce(0) { $0 + $1.taken.bytes }
                 if bytes > 0 { logger.info("transfer resumed", metadata: ["volume": "\(key.id)", "bytes": "\(bytes)"]) }
                 // What is left of it is wanted no more.
                 try kept.removeAll()

@@ -1,0 +1,94 @@
+import Digests
+
+/// Finds the files of one layer by the digests of their contents: twelve bytes a file.
+///
+/// It knows the first eight bytes of each digest, sorted. Digests are evenly spread, so that a look goes straight to about the right place and
+/// takes a few steps whatever the size. What it finds is a hint, to be compared with the layer's manifest.
+public struct DigestIndex: Sendable, Equatable {
+    private let prefixes: [UInt64]
+    /// Of each, the position among the layer's puts.
+    private let places: [UInt32]
+
+    private static let magic = Array("FVX1".utf8)
+    private static let entryLength = 12
+
+    /// - Parameter delta: the layer's.
+    public init(of delta: DeltaManifest) {
+        var found: [(prefix: UInt64, place: UInt32)] = []
+        var groups: Set<UInt64> = []
+        for (place, entry) in delta.puts.enumerated() {
+            guard let file = entry.file, file.size > 0, place <= UInt32.max else { continue }
+            if file.linkGroup != 0, !groups.insert(file.linkGroup).inserted { continue }
+            found.append((Self.prefix(of: file.digest), UInt32(place)))
+        }
+        found.sort { ($0.prefix, $0.place) < ($1.prefix, $1.place) }
+        prefixes = found.map(\.prefix)
+        places = found.map(\.place)
+    }
+
+    /// How many files.
+    public var count: Int { prefixes.count }
+
+    /// Where files may be that have this content, as positions among the layer's puts.
+    public func places(of digest: Digest) -> [Int] {
+        let wanted = Self.prefix(of: digest)
+        var index = firstIndex(notBefore: wanted)
+        var found: [Int] = []
+        while index < prefixes.count, prefixes[index] == wanted {
+            found.append(Int(places[index]))
+            index += 1
+        }
+        return found
+    }
+
+    private static func prefix(of digest: Digest) -> UInt64 {
+        digest.withUnsafeBytes { UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)) }
+    }
+
+    /// Interpolation search, which halves the rest where the guess is bad.
+    private func firstIndex(notBefore wanted: UInt64) -> Int {
+        var low = 0
+        var high = prefixes.count
+        var guesses = true
+        while low < high {
+            let first = prefixes[low]
+            let last = prefixes[high - 1]
+            if wanted <= first { return low }
+            if wanted > last { return high }
+            var probe = (low + high) / 2
+            if guesses, last > first {
+                probe = low + Int(Double(wanted - first) / Double(last - first) * Double(high - 1 - low))
+                probe = min(max(probe, low), high - 1)
+            }
+            guesses.toggle()
+            if prefixes[probe] < wanted { low = probe + 1 } else { high = probe }
+        }
+        return low
+    }
+
+    /// The binary form, its own digest at the end.
+    public func encoded() -> [UInt8] {
+        var encoder = ByteEncoder(reserving: count * Self.entryLength + 64)
+        encoder.raw(Self.magic)
+        encoder.number(count)
+        for prefix in prefixes { withUnsafeBytes(of: prefix.bigEndian) { encoder.raw($0) } }
+        for place in places { withUnsafeBytes(of: place.bigEndian) { encoder.raw($0) } }
+        return encoder.sealed()
+    }
+
+    /// Reads the binary form; throws ``TreeSyncError/badManifest(_:)`` where it is damaged.
+    public init(decoding bytes: [UInt8]) throws {
+        (prefixes, places) = try bytes.withUnsafeBytes { bytes in
+            var decoder = try ByteDecoder(sealed: bytes, magic: Self.magic)
+            let count = try decoder.count(of: Self.entryLength)
+            let prefixes = try decoder.raw(count * 8)
+            let places = try decoder.raw(count * 4)
+            try decoder.end()
+            return (
+                (0..<count).map { UInt64(bigEndian: prefixes.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self)) },
+                (0..<count).map { UInt32(bigEndian: places.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self)) }
+            )
+        }
+        guard zip(prefixes, prefixes.dropFirst()).allSatisfy({ $0 <= $1 }) else { throw TreeSyncError.badManifest("an index out of order") }
+    }
+}
