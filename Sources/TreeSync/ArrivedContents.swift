@@ -28,18 +28,41 @@ public final class ArrivedContents: LocalContents {
     }
 
     override func make(_ entry: TreeEntry, with writer: TreeWriter) throws -> Bool {
-        guard let wanted = entry.file, let place = places[wanted.digest] else { return false }
-        let path = delta.puts[place].path
-        guard let directory = directory(of: path), let file = try? directory.openBelow(Array(TreePaths.name(of: path)), O_RDONLY),
-            let status = try? file.status(path), status.st_mode & S_IFMT == S_IFREG, UInt64(status.st_size) == wanted.size,
-            // A link to a file of a generation: its metadata is not ours to set.
-            status.st_nlink == 1
-        else { return false }
-        guard try TreeReader.digest(of: file, path).digest == wanted.digest else { return false }
-        try writer.adopt(entry, file, of: delta.puts[place], from: directory)
+        guard let wanted = entry.file, let found = find(wanted), found.size == wanted.size else { return false }
+        guard try TreeReader.digest(of: found.file, found.old.path).digest == wanted.digest else { return false }
+        try writer.adopt(entry, found.file, of: found.old, from: found.directory)
         taken.files += 1
         taken.bytes += wanted.size
         return true
+    }
+
+    /// Less is not worth a question of its own.
+    private static let worthwhileBeginning: UInt64 = 1 << 20
+
+    override func beginning(of entry: TreeEntry) -> (file: Descriptor, length: UInt64)? {
+        guard let wanted = entry.file, let found = find(wanted), found.size < wanted.size else { return nil }
+        let length = found.size - found.size % UInt64(ContentDigest.blockSize)
+        return length >= Self.worthwhileBeginning ? (found.file, length) : nil
+    }
+
+    private struct Found {
+        var old: TreeEntry
+        var directory: Descriptor
+        var file: Descriptor
+        var size: UInt64
+    }
+
+    /// What lies where a content was to come, whole or not.
+    private func find(_ wanted: FileContent) -> Found? {
+        guard let place = places[wanted.digest] else { return nil }
+        let old = delta.puts[place]
+        guard let directory = directory(of: old.path),
+            let file = try? directory.openBelow(Array(TreePaths.name(of: old.path)), O_RDONLY | O_NONBLOCK),
+            let status = try? file.status(old.path), status.st_mode & S_IFMT == S_IFREG,
+            // A link to a file of a generation: its metadata is not ours to set.
+            status.st_nlink == 1
+        else { return nil }
+        return Found(old: old, directory: directory, file: file, size: UInt64(clamping: status.st_size))
     }
 
     private func directory(of path: TreePath) -> Descriptor? {

@@ -70,8 +70,19 @@ public struct DeltaFetch: Sendable {
         for item in plan.locals where try !makeLocal(item, writer) { wants.append(FetchPlan.Want(put: item.put)) }
         if !sources.isEmpty {
             wants = try wants.filter { want in try !sources.contains { try $0.make(delta.puts[want.put], with: writer) } }
+            wants = wants.map { continued($0, sources) }
         }
         return Round(wants: wants)
+    }
+
+    /// The wish for the rest of a large file, where its beginning is here.
+    private func continued(_ want: FetchPlan.Want, _ sources: [LocalContents]) -> FetchPlan.Want {
+        let entry = delta.puts[want.put]
+        guard want.basis == nil, want.runs == nil, ContentDigest.isByBlocks(size: entry.file?.size ?? 0),
+            let longest = sources.compactMap({ $0.beginning(of: entry) }).max(by: { $0.length < $1.length })
+        else { return want }
+        return FetchPlan.Want(
+            put: want.put, runs: [ContentRun(position: 0, length: longest.length, source: 0)], arrived: longest.file)
     }
 
     /// False where the content that should be here is not: it is brought instead.
@@ -156,12 +167,12 @@ public struct DeltaFetch: Sendable {
 
     /// Makes a file of what it has in common with the old one and of the pieces that arrive. False where that is not what was announced.
     private func assemble(_ entry: TreeEntry, _ want: FetchPlan.Want, _ answer: BlockSource, _ writer: TreeWriter) throws -> Bool {
-        guard let runs = want.runs, let basis = want.basis, let size = entry.file?.size else {
+        guard let runs = want.runs, let size = entry.file?.size else {
             throw TreeSyncError.badStream("pieces that nobody asked for")
         }
         let gaps = ContentRun.gaps(between: runs, size: size)
         let pieces = CountedSource(answer, count: gaps.reduce(0) { $0 + $1.length })
-        guard let (file, _) = try files.open(basis) else {
+        guard let file = try want.arrived ?? want.basis.flatMap({ try files.open($0)?.file }) else {
             try pieces.drain()
             return false
         }

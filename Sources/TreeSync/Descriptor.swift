@@ -44,6 +44,11 @@ public final class Descriptor: Sendable {
     }
 }
 
+extension Descriptor: Equatable {
+    /// The same open file.
+    public static func == (a: Descriptor, b: Descriptor) -> Bool { a === b }
+}
+
 extension TreePath {
     /// Lends the path as C has it; the empty one as `.`.
     func withCPath<R>(_ body: (UnsafePointer<CChar>) throws -> R) rethrows -> R {

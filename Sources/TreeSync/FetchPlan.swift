@@ -10,6 +10,8 @@ public struct FetchPlan: Sendable {
         var basis: TreePath?
         /// What the new version has of that one, where it is known: then only the rest is asked for.
         var runs: [ContentRun]?
+        /// The beginning of it that came with an earlier transfer; stands for the older version.
+        var arrived: Descriptor?
     }
 
     /// A file whose content is here, in the generation that the delta stands upon.

@@ -9,4 +9,7 @@ public class LocalContents {
 
     /// Makes the file of something that is here, verified. False where there is nothing, or something else than it should be.
     func make(_ entry: TreeEntry, with writer: TreeWriter) throws -> Bool { false }
+
+    /// The beginning of a large file, not verified, and how much of it there is; nil for none.
+    func beginning(of entry: TreeEntry) -> (file: Descriptor, length: UInt64)? { nil }
 }

@@ -79,7 +79,8 @@ final class TreeWriter {
         }
     }
 
-    /// Makes a regular file of what `body` writes; it is removed again where that is not what the entry says.
+    /// Makes a regular file of what `body` writes; it is removed again where that is not what the entry says. The beginning of a large file
+    /// stays where `body` throws something else, and the transfer with it.
     func writeFile(_ entry: TreeEntry, _ body: (FileSink) throws -> Void) throws {
         guard let content = entry.file else { preconditionFailure("only files have contents") }
         let directory = try parent(of: entry.path)
@@ -95,8 +96,16 @@ final class TreeWriter {
             try sink.finish()
             try setMetadata(of: file, entry)
         } catch {
-            _ = name.withCPath { unlinkat(directory.number, $0, 0) }
+            if !Self.isBeginning(of: content, error) { _ = name.withCPath { unlinkat(directory.number, $0, 0) } }
             throw error
+        }
+    }
+
+    /// Whether what was written of a file is worth keeping for the next attempt: of a large one that ended early, not of one that is wrong.
+    private static func isBeginning(of content: FileContent, _ error: any Error) -> Bool {
+        switch error {
+        case TreeSyncError.digestMismatch, TreeSyncError.librsync: false
+        default: ContentDigest.isByBlocks(size: content.size)
         }
     }
 

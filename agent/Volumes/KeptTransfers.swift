@@ -6,7 +6,7 @@ import TreeSync
 ///
 /// While a transfer runs, a record beside its staging directory says what it is to bring: `tmp-<number>.wanted`, a delta manifest. When it
 /// fails, or when the agent starts again after a crash, both become `kept-<number>` and `kept-<number>.wanted`. The next transfer of the volume,
-/// from whatever holder, takes over what it still wants of it, by digest and after verifying it, and the rest is removed.
+/// from whatever holder, takes over what it still wants of it, by digest and after verifying it; when it has ended well, the rest is removed.
 struct KeptTransfers: Sendable {
     static let prefix = "kept-"
     static let recordSuffix = ".wanted"

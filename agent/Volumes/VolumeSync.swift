@@ -115,8 +115,6 @@ struct VolumeSync: Sendable {
                 }
                 let bytes = arrived.reduce(0) { $0 + $1.taken.bytes }
                 if bytes > 0 { logger.info("transfer resumed", metadata: ["volume": "\(key.id)", "bytes": "\(bytes)"]) }
-                // What is left of it is wanted no more.
-                try kept.removeAll()
                 return round
             }
             for _ in 0..<Self.roundLimit where !round.isEmpty {
@@ -130,6 +128,8 @@ struct VolumeSync: Sendable {
                 try store.append(
                     staging, change: change.what, to: change.generation, of: key, upon: known, totals: change.totals)
                 kept.end(staging)
+                // What is left of it is wanted no more.
+                try? kept.removeAll()
             }
             return received
         } catch {
@@ -150,7 +150,7 @@ struct VolumeSync: Sendable {
             let tree = try await BlockingPool.shared.run { [store] in try store.tree(of: snapshot) }
             let outcome = try await peers.compare(tree, with: holder, key: key, generation: generation)
             received += outcome.received
-            return .compared(generation: generation, outcome)
+            return .compared(generation: generation, local: tree.manifest, outcome)
         } catch let error as TreeSyncError {
             logger.warning(
                 "comparison failed, everything is asked for",
@@ -182,15 +182,15 @@ struct VolumeSync: Sendable {
             let local = try snapshot?.manifest() ?? VolumeManifest()
             let delta = local.entries.isEmpty ? DeltaManifest(whole: manifest) : local.delta(to: manifest)
             return whole(generation, manifest, delta, local)
-        case .compared(let generation, let outcome):
-            return whole(generation, outcome.tree.manifest, outcome.delta, try snapshot?.manifest() ?? VolumeManifest())
+        case .compared(let generation, let local, let outcome):
+            return whole(generation, outcome.tree.manifest, outcome.delta, local)
         case .told(.compare): throw TreeSyncError.badStream("a comparison that nobody asked for")
         }
     }
 
     private enum FoundChanges: Sendable {
         case told(ChangesAnswer)
-        case compared(generation: Int, TreeComparison.Outcome)
+        case compared(generation: Int, local: VolumeManifest, TreeComparison.Outcome)
     }
 
     /// What is to be done to get from what is here to what the holder has.
