@@ -91,6 +91,69 @@ struct SandboxTests {
         #expect(ContinuousClock.now - cancelled < .seconds(2))
     }
 
+    @Test func `a variable with a secret is there for the command, and on no disk while it runs`() async throws {
+        let bench = try Bench()
+        let name = "test-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+        let memory = try MemoryDirectory(name: name)
+        defer { memory.remove() }
+        let sandbox = try Sandbox(runtime: bench.sandbox.runtime, directory: bench.folder.path, name: name, memory: memory)
+        defer { sandbox.close() }
+        let secret = "no-disk-has-this-\(UInt32.random(in: 0...UInt32.max))"
+        let (outputs, output) = AsyncStream.makeStream(of: String.self)
+        let task = Task {
+            var step = StepSpec(arguments: ["/bin/sh", "-c", "echo $TOKEN; sleep 600"])
+            step.secretEnvironment = ["TOKEN=\(secret)"]
+            return try await sandbox.run(
+                step, layers: [bench.layer], room: bench.room("secret"), scratch: bench.folder.path + "/secret-scratch", id: name
+            ) { output.yield(String(decoding: $0, as: UTF8.self)) }
+        }
+        for await text in outputs {
+            #expect(text == "\(secret)\n")
+            break
+        }
+        // In memory it is found: so it would be found on the disk.
+        #expect(try ChildProcess.run(["/bin/grep", "-rlF", secret, memory.path]).status == 0)
+        #expect(try ChildProcess.run(["/bin/grep", "-rlF", secret, bench.folder.path]).status == 1)
+        task.cancel()
+        await #expect(throws: CancellationError.self) { _ = try await task.value }
+        #expect(Files.names(in: memory.path) == ["runtime"])
+        #expect(Files.names(in: memory.path + "/runtime").isEmpty)
+        // Without a place in memory it does not run at all.
+        var step = StepSpec(arguments: ["/bin/true"])
+        step.secretEnvironment = ["TOKEN=\(secret)"]
+        await #expect(throws: SandboxError.self) {
+            _ = try await bench.sandbox.run(
+                step, layers: [bench.layer], room: bench.room("none"), scratch: bench.folder.path + "/none-scratch", id: name + "-n"
+            ) { _ in }
+        }
+    }
+
+    @Test(arguments: [true, false]) func `a path of the machine is mounted for a step, and stays when its place is taken away`(
+        isDirectory: Bool
+    ) async throws {
+        let bench = try Bench()
+        let source = bench.folder.path + "/source"
+        try Files.makeDirectory(source)
+        try Files.write(Array("hosted".utf8), to: source + "/file")
+        let mounted = try HostMount(of: isDirectory ? source : source + "/file", at: bench.folder.path + "/place")
+        let result = try await bench.shell(isDirectory ? "cat /m/file; echo new > /m/new" : "cat /m; echo changed > /m") {
+            $0.mounts = [StepSpec.Mount(target: "/m", source: .path(mounted.path), readOnly: false)]
+        }
+        #expect(result.output == "hosted")
+        #expect(result.changed == [])
+        mounted.unmount()
+        #expect(!Files.exists(bench.folder.path + "/place"))
+        #expect(Files.names(in: source).sorted() == (isDirectory ? ["file", "new"] : ["file"]))
+        #expect(try Files.read(source + "/file", limit: 100) == Array((isDirectory ? "hosted" : "changed\n").utf8))
+        // What an agent that was killed left: a place that is empty goes, one that still has something stays.
+        try Files.makeDirectory(bench.folder.path + "/places")
+        try Files.makeDirectory(bench.folder.path + "/places/empty")
+        try Files.makeDirectory(bench.folder.path + "/places/full")
+        try Files.write([], to: bench.folder.path + "/places/full/file")
+        HostMount.removePlaces(in: bench.folder.path + "/places")
+        #expect(Files.names(in: bench.folder.path + "/places") == ["full"])
+    }
+
     @Test func `a step without network sees a loopback interface alone`() async throws {
         let bench = try Bench()
         let result = try await bench.shell("ls /sys/class/net; ip addr show lo | grep -c 'inet 127.0.0.1'") { $0.network = .none }

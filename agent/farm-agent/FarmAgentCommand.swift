@@ -24,6 +24,7 @@ struct FarmAgentCommand: ParsableCommand {
     @Option(help: help("slots")) var slots: String?
     @Option(help: help("runtime")) var runtime: String?
     @Option(help: help("layer-cache-size")) var layerCacheSize: String?
+    @Option(help: help("host-paths")) var hostPaths: String?
     @Option(help: help("step-cores")) var stepCores: String?
     @Option(help: help("step-memory")) var stepMemory: String?
     @Option(help: help("log-format")) var logFormat: String?
@@ -54,7 +55,7 @@ struct FarmAgentCommand: ParsableCommand {
             "coordinator": coordinator, "data": data, "listen": listen, "advertise": advertise, "authority": authority,
             "certificate": certificate, "key": key, "labels": labels, "slots": slots, "runtime": runtime,
             "layer-cache-size": layerCacheSize,
-            "step-cores": stepCores, "step-memory": stepMemory, "log-format": logFormat, "log-level": logLevel,
+            "host-paths": hostPaths, "step-cores": stepCores, "step-memory": stepMemory, "log-format": logFormat, "log-level": logLevel,
         ]
         return try AgentConfiguration.load(path: config, flags: flags.compactMapValues(\.self))
     }

@@ -75,7 +75,7 @@ struct AgentParts: Sendable {
             api: api, layers: layers,
             fetcher: LayerFetcher(store: layers, api: api, peers: peers, holdings: holdings, logger: logger), volumes: volumes,
             contexts: contexts, binds: binds, sandbox: sandbox, slots: Slots(configuration.slots), outbox: outbox, limits: limits,
-            hostPaths: HostPaths(allowed: configuration.hostPaths), memory: memory, work: data.work,
+            hostPaths: HostPaths(allowed: configuration.hostPaths), memory: memory, work: data.work, mounts: data.mounts,
             logger: logger)
         let runner = StageRunner(services: services)
         let heartbeats = Heartbeats(logger: logger) {

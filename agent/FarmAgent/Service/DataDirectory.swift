@@ -14,6 +14,8 @@ struct DataDirectory: Sendable {
     var objects: String { path + "/context/objects" }
     /// Parts of contexts that were mounted.
     var binds: String { path + "/context/binds" }
+    /// Where paths of the machine are mounted for running steps.
+    var mounts: String { path + "/mounts" }
     /// What running steps need: emptied at each start.
     var work: String { path + "/work" }
 
@@ -29,11 +31,14 @@ struct DataDirectory: Sendable {
         lock = open(self.path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw .file("create", self.path + "/lock", errno) }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw .inUse(self.path) }
-        for directory in [layers, volumes, self.path + "/context", work] { try Self.make(directory, parents: false) }
+        for directory in [layers, volumes, self.path + "/context", work, mounts] { try Self.make(directory, parents: false) }
     }
 
     /// Removes what running steps of an agent that was killed left. Blocking.
-    func clean() { WorkFolder.empty(work) }
+    func clean() {
+        WorkFolder.empty(work)
+        HostMount.removePlaces(in: mounts)
+    }
 
     /// Bytes that are left on the disk.
     var freeBytes: Int64 {

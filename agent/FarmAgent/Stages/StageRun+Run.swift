@@ -106,9 +106,10 @@ extension StageRun {
         case .temporary: return .path(try await temporaries.path(for: mount.target))
         case .host(let path):
             let host = try await BlockingPool.shared.run { [services] in
-                try services.hostPaths.open(path)
+                let source = try services.hostPaths.open(path)
+                return try withExtendedLifetime(source) { try HostMount(of: source.path, at: services.mountPath()) }
             }
-            scope.atEnd { withExtendedLifetime(host) {} }
+            scope.atEnd { host.unmount() }
             return .path(host.path)
         case .cache, .secret: return nil
         case .bind(let from, let path):

@@ -24,13 +24,15 @@ final class StageServices: Sendable {
     let memory: Result<MemoryDirectory, SandboxError>
     let logger: Logger
     private let work: String
+    private let mounts: String
     private let counter = Atomic(0)
 
     init(
         api: APIClient, layers: LayerStore, fetcher: LayerFetcher, volumes: any VolumeLeasing, contexts: ContextTrees, binds: BindCache,
         sandbox: Sandbox,
         slots: Slots, outbox: Outbox, limits: StepSpec.Limits,
-        hostPaths: HostPaths, memory: Result<MemoryDirectory, SandboxError>, work: String, logger: Logger
+        hostPaths: HostPaths, memory: Result<MemoryDirectory, SandboxError>, work: String, mounts: String,
+        logger: Logger
     ) {
         self.api = api
         self.layers = layers
@@ -45,11 +47,15 @@ final class StageServices: Sendable {
         self.hostPaths = hostPaths
         self.memory = memory
         self.work = work
+        self.mounts = mounts
         self.logger = logger
     }
 
     /// A path in the work directory that nothing has used since the agent's start.
     func workPath() -> String { "\(work)/\(String(number(), radix: 36))" }
+
+    /// A path for something of the machine to be mounted at, in a directory that is never removed with what is in it.
+    func mountPath() -> String { "\(mounts)/\(String(number(), radix: 36))" }
 
     /// Rising.
     func number() -> Int { counter.add(1, ordering: .relaxed).newValue }
