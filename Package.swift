@@ -125,7 +125,9 @@ let tests: [Target] = [
         ]),
     .testTarget(
         name: "FarmAgentTests",
-        dependencies: [logging, "FarmAgent", "Daemon", "FileSteps", "FileTree", "Sandbox", "Volumes", "FarmAPI", "BuildPlan"]),
+        dependencies: [
+            logging, "FarmAgent", "Daemon", "FileSteps", "FileTree", "Sandbox", "Volumes", "FarmAPI", "BuildPlan", "BlockingIO", "Digests",
+        ]),
     .testTarget(name: "StoreTests", dependencies: ["BuildPlan", "Digests", "FarmAPI", grdb, logging, "Store"]),
     .testTarget(
         name: "FarmCoordinatorTests",

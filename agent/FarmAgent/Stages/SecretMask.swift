@@ -30,8 +30,12 @@ struct SecretMask {
     var isEmpty: Bool { patterns.isEmpty }
 
     /// What may be shown now. What could be the beginning of a secret is held until it is known.
-    mutating func filter(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
-        let all = held + bytes
+    mutating func filter(_ bytes: UnsafeRawBufferPointer) -> [UInt8] { filter(held + bytes, isAll: false) }
+
+    /// What was held, at the end.
+    mutating func finish() -> [UInt8] { filter(held, isAll: true) }
+
+    private mutating func filter(_ all: [UInt8], isAll: Bool) -> [UInt8] {
         held = []
         var shown: [UInt8] = []
         shown.reserveCapacity(all.count)
@@ -41,6 +45,7 @@ struct SecretMask {
                 let count = min(pattern.count, all.count - position)
                 guard all[position..<position + count].elementsEqual(pattern[..<count]) else { continue }
                 guard count == pattern.count else {
+                    if isAll { continue }
                     held = Array(all[position...])
                     break scanning
                 }
@@ -52,11 +57,5 @@ struct SecretMask {
             position += 1
         }
         return shown
-    }
-
-    /// What was held, at the end.
-    mutating func finish() -> [UInt8] {
-        defer { held = [] }
-        return held
     }
 }

@@ -7,7 +7,7 @@ extension StageRun {
     /// How long a step waits for a client that has not sent its secrets: as long as a build waits for the files of its context.
     private static let secretPatience = Duration.seconds(600)
     /// Between two questions, beside what the coordinator waits itself.
-    private static let secretPause = Duration.milliseconds(200)
+    private static let secretPause = Duration.milliseconds(500)
 
     /// The secrets of a step, by their ids.
     struct Secrets: Sendable {
@@ -34,9 +34,16 @@ extension StageRun {
     private func value(ofSecret id: String) async throws -> [UInt8]? {
         let limit = ContinuousClock.now + Self.secretPatience
         while ContinuousClock.now < limit {
-            let answer = try await services.api.post(
-                SecretAnswer.self, "/api/v1/agent/secrets", SecretQuery(assignment: assignment.id, id: id))
-            if answer.known { return answer.bytes }
+            do {
+                let answer = try await services.api.post(
+                    SecretAnswer.self, "/api/v1/agent/secrets", SecretQuery(assignment: assignment.id, id: id))
+                if answer.known { return answer.bytes }
+            } catch let error as RequestFailed where error.status < 500 {
+                throw error
+            } catch  where !Task.isCancelled {
+                // The coordinator is away. It comes back without the secrets, and asks the client again.
+                services.logger.debug("no answer about a secret", metadata: ["error": "\(error)"])
+            }
             try await Task.sleep(for: Self.secretPause)
         }
         throw StepFailure(
