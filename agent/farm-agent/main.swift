@@ -20,6 +20,7 @@ do {
     FarmAgentCommand.say("\(error); farm-agent mounts file systems and runs containers: start it as root")
     exit(1)
 }
+CoreFiles.forbid()
 let stops = Signals.stops()
 let logger = Logger(label: "agent") { StandardErrorLog(label: $0, format: configuration.logFormat, level: configuration.logLevel) }
 do {

@@ -13,6 +13,7 @@ struct Serve: AsyncParsableCommand {
         let configuration = try settings.read()
         LoggingSystem.bootstrap { StandardErrorLog(label: $0, format: configuration.logFormat, level: configuration.logLevel) }
         let log = Logger(label: "coordinator")
+        CoreFiles.forbid()
         let stops = Signals.stops()
         let service: CoordinatorService
         do { service = try await CoordinatorService.start(configuration, log: log) } catch {
