@@ -12,7 +12,13 @@ struct BuildText {
         var text = "build      \(build.id)\nproject    \(Printable.line(build.project))\nstatus     \(build.status.rawValue)"
         if build.startedAt != nil { text += ", \(Self.duration(build.startedAt, build.finishedAt, now: now))" }
         text += "\nsubmitted  \(Human.age(now.seconds(since: build.createdAt))), \(build.createdAt.description.prefix(19))Z\n"
-        if let image = build.image { text += "image      \(image.digest)\n" }
+        if let images = build.images, !images.isEmpty {
+            for (name, image) in images.sorted(by: { $0.key < $1.key }) {
+                text += "image      \(image.digest)\(name.isEmpty ? "" : " \(Printable.line(name))")\n"
+            }
+        } else if let image = build.image {
+            text += "image      \(image.digest)\n"
+        }
         if let error = build.error { text += "error      \(Printable.lines(error).joined(separator: "\n           "))\n" }
         let received = received(build.stages.flatMap(\.steps))
         if !received.isEmpty { text += "received   \(received)\n" }

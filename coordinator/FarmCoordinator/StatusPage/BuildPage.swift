@@ -20,7 +20,15 @@ struct BuildPage: Sendable {
     }
 
     private var summary: HTML {
-        let image = build.image.map { "<p>Image <code>\($0.digest.description)</code></p>" as HTML } ?? ""
+        let image: HTML
+        if let images = build.images, !images.isEmpty {
+            let lines = images.sorted { $0.key < $1.key }.map { name, image -> HTML in
+                "<p>Image \(name) <code>\(image.digest.description)</code></p>"
+            }
+            image = "\(lines)"
+        } else {
+            image = build.image.map { "<p>Image <code>\($0.digest.description)</code></p>" as HTML } ?? ""
+        }
         let error = build.error.map { "<div class=\"error\">\($0)</div>" as HTML } ?? ""
         return """
             <h1>\(build.project) <span class="soft">\(build.id)</span></h1>
