@@ -62,8 +62,10 @@ final class EngineFarm {
         }
     }
 
-    func submit(_ plan: Plan, options: BuildOptions = BuildOptions()) async throws -> String {
-        try await engine.submit(Make.request(plan, options: options), user: "u").build
+    func submit(_ plan: Plan, options: BuildOptions = BuildOptions(), root: String = "root") async throws -> String {
+        var request = try Make.request(plan, options: options)
+        request.contextRoot = Digest.of(root)
+        return try await engine.submit(request, user: "u").build
     }
 
     /// All events up to the end.
@@ -73,8 +75,8 @@ final class EngineFarm {
         return events
     }
 
-    func build(_ plan: Plan, options: BuildOptions = BuildOptions()) async throws -> BuildDescription {
-        let id = try await submit(plan, options: options)
+    func build(_ plan: Plan, options: BuildOptions = BuildOptions(), root: String = "root") async throws -> BuildDescription {
+        let id = try await submit(plan, options: options, root: root)
         _ = try await finish(id)
         return try await engine.describe(id)
     }
@@ -89,6 +91,8 @@ actor FakeAgent {
         case unable
         /// It runs until the test lets it go on by ``FakeAgent/letGo()``.
         case hang
+        /// It makes a layer without anything in it.
+        case empty
     }
 
     nonisolated let name: String
@@ -123,11 +127,11 @@ actor FakeAgent {
     /// All reports of this epoch once more, as after a lost answer.
     func repeatReports(to other: Coordinator) async throws { try await other.report(sent, from: name) }
 
-    func join(slots: Int = 2, labels: [String: String] = [:]) async throws {
+    func join(slots: Int = 2, labels: [String: String] = [:], hostPaths: [String] = []) async throws {
         let hello = AgentHello(
             epoch: epoch, labels: ["os": "linux", "arch": "amd64"].merging(labels) { $1 }, slots: slots, address: "\(name):1",
             runtime: "crun",
-            version: "1", assignments: Array(running), layers: layers, volumes: [])
+            version: "1", assignments: Array(running), layers: layers, volumes: [], hostPaths: hostPaths)
         let session = try await farm.openSession(of: name, hello)
         tasks.append(
             Task {
@@ -199,6 +203,7 @@ actor FakeAgent {
                     outcome.key = key
                     outcome.layer = layer
                     outcome.created = answer.created
+                    outcome.files = answer.files
                     try await report(assignment.id, .stepFinished(step: index, outcome))
                     below.append(layer)
                     continue
@@ -220,11 +225,12 @@ actor FakeAgent {
                 return try await end(
                     assignment, .failed(BuildFailure(message: "\(step.name) exited with 7", lines: step.lines, exitCode: 7)))
             case .unable: return try await end(assignment, .unable(reason: "its disk is full"))
-            case .succeed, .hang: break
+            case .succeed, .hang, .empty: break
             }
             var outcome = StepOutcome(status: .succeeded, cached: false)
             outcome.key = key
-            let layer = LayerDescriptor(diffID: Digest.of("layer of \(key)"), size: 100)
+            let layer = LayerDescriptor(diffID: play == .empty ? Coordinator.emptyLayer : Digest.of("layer of \(key)"), size: 100)
+            outcome.files = step.operation.gitMappings == nil ? nil : assignment.contextRoot
             outcome.layer = layer
             outcome.created = Timestamp(seconds: Int64(5000 + number))
             layers.append(layer)
