@@ -100,8 +100,6 @@ public struct SecretMount: Hashable, Sendable, Codable {
     public static let defaultMode: UInt16 = 0o400
     /// Where a secret without a target of its own appears, by the last part of its id.
     public static let folder = "/run/secrets"
-    /// More bytes are refused; BuildKit's limit. A secret stays in the memory of the coordinator while its build runs.
-    public static let sizeLimit = 500 << 10
 
     /// An optional file of root.
     public init(

@@ -1,4 +1,4 @@
-import BuildPlan
+import FarmAPI
 import Glibc
 import Testing
 
@@ -53,12 +53,12 @@ import Testing
     @Test func `a value that is not there or too large is an error that names the secret`() throws {
         let repository = try TemporaryRepository()
         defer { repository.remove() }
-        try repository.write(String(repeating: "a", count: SecretMount.sizeLimit), to: "full")
-        try repository.write(String(repeating: "a", count: SecretMount.sizeLimit + 1), to: "large")
+        try repository.write(String(repeating: "a", count: BuildSecrets.valueLimit), to: "full")
+        try repository.write(String(repeating: "a", count: BuildSecrets.valueLimit + 1), to: "large")
         func read(_ source: SecretOption.Source) throws -> SecretValues {
             try SecretValues([SecretOption(id: "key", source: source)], environment: [:], folder: repository.folder)
         }
-        #expect(try read(.file("full")).values["key"]?.count == SecretMount.sizeLimit)
+        #expect(try read(.file("full")).values["key"]?.count == BuildSecrets.valueLimit)
         for (source, says) in [
             (SecretOption.Source.file("large"), "larger than 500 KiB"), (.file("none"), "does not exist"),
             (.variable("NONE"), "variable NONE"),

@@ -50,6 +50,31 @@ struct ExampleTests {
         #expect(!output.error.contains("Downloading "))
     }
 
+    @Test func `the werf example downloads nothing a second time, on the other agent`() async throws {
+        // A copy in a repository of its own: the commit is what is built.
+        let project = try await GitProject(cluster, [:])
+        defer { project.folder.remove() }
+        let copied = try await Command.run(["cp", "-a", "\(Self.repository)/examples/werf-app/.", project.folder.root])
+        try #require(copied.status == 0, "\(copied.testDescription)")
+        try await project.commit([:])
+        let (first, _) = try await project.build("--require", "name=agent-1")
+        #expect(first.images?.isEmpty != false || first.images?.keys.sorted() == ["app"], "the image with pip is not exported")
+        let (second, output) = try await project.build("--require", "name=agent-2", "--no-cache")
+        #expect(second.stages.flatMap(\.steps).contains { $0.bytes.volumes > 0 })
+        #expect(output.error.contains("File was already downloaded /var/cache/wheels/flask"), "\(output.error.suffix(3000))")
+        #expect(!output.error.contains("Downloading "))
+        // apt says for each of the two images what it has to fetch.
+        let amounts = output.error.split(separator: "\n").filter { $0.contains("Need to get ") }
+        #expect(amounts.count == 2 && amounts.allSatisfy { $0.contains("Need to get 0 B") }, "\(amounts)")
+        #expect(output.error.contains("test_guests_are_kept_in_their_order"))
+        try await project.commit(["app/test_guestbook.py": "import unittest\n"])
+        let (third, _) = try await project.build("--require", "name=agent-2")
+        #expect(
+            third.stages.flatMap(\.steps).filter { !$0.cached }.allSatisfy {
+                $0.name.contains("setup") || $0.name.contains("gitLatestPatch")
+            })
+    }
+
     @Test func `the parallel example compiles on two agents at once`() async throws {
         let (build, _) = try await submit("parallel")
         let reader = try #require(build.stages.first { $0.name == "reader" })

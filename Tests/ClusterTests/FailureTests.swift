@@ -23,7 +23,7 @@ struct FailureTests {
     @Test(arguments: [
         Case(dockerfile: "FROM busybox\nRUNN true\n", says: ["Dockerfile:2", "RUNN", "RUN"]),
         Case(dockerfile: "FROM busybox\nRUN --mount=type=cach,target=/x true\n", says: ["Dockerfile:2", "cach", "cache"]),
-        Case(dockerfile: "FROM busybox\nRUN --mount=type=secret,id=x true\n", says: ["Dockerfile:2", "secret", "not built yet"]),
+        Case(dockerfile: "FROM busybox\nRUN --mount=type=ssh true\n", says: ["Dockerfile:2", "ssh", "not built yet"]),
         Case(dockerfile: "FROM nowhere/to:be-found\n", says: ["nowhere/to:be-found", "farm image import"]),
         Case(dockerfile: "FROM busybox\nCOPY missing.txt /\n", says: ["missing.txt", "Dockerfile:2"]),
         Case(dockerfile: "FROM busybox\nCOPY --from=nobody /x /\n", says: ["nobody"]),

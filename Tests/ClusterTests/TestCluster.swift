@@ -61,10 +61,12 @@ final class TestCluster: Sendable {
         try await farm(arguments, input: input, timeLimit: timeLimit)
     }
 
-    func farm(_ arguments: [String], input: String? = nil, timeLimit: Duration = Command.timeLimit) async throws -> CommandResult {
-        try await Command.run(
-            ["\(Command.programs)/farm"] + arguments, environment: ["FARM_CONFIG": configuration, "XDG_CACHE_HOME": folder.path("cache")],
-            input: input, timeLimit: timeLimit)
+    func farm(
+        _ arguments: [String], environment: [String: String] = [:], input: String? = nil, timeLimit: Duration = Command.timeLimit
+    ) async throws -> CommandResult {
+        let own = ["FARM_CONFIG": configuration, "XDG_CACHE_HOME": folder.path("cache")]
+        return try await Command.run(
+            ["\(Command.programs)/farm"] + arguments, environment: own.merging(environment) { $1 }, input: input, timeLimit: timeLimit)
     }
 
     /// Submits a folder, expects success, and returns the build as `farm show --json` tells it.

@@ -1,18 +1,11 @@
-import BuildPlan
-import FoundationEssentials
+import FarmAPI
 import Glibc
 
 /// The values of a build's secrets by their ids. They are never written to a disk of ours, nor printed.
 struct SecretValues: Sendable {
     private(set) var values: [String: [UInt8]] = [:]
 
-    /// More secrets than any build has.
-    private static let countLimit = 1_000
-
     init() {}
-
-    /// As the coordinator takes them: base 64 by id.
-    var encoded: [String: String] { values.mapValues { Data($0).base64EncodedString() } }
 
     /// Reads them. Blocks on files. Throws ``ClientError`` for what is not there or is too large.
     ///
@@ -20,12 +13,12 @@ struct SecretValues: Sendable {
     init(
         _ options: [SecretOption], environment: [String: String], folder: String? = nil, option: String = "--secret id="
     ) throws(ClientError) {
-        guard options.count <= Self.countLimit else { throw .usage("there are more than \(Self.countLimit) secrets") }
+        guard options.count <= BuildSecrets.countLimit else { throw .usage("there are more than \(BuildSecrets.countLimit) secrets") }
         for secret in options {
             let place = "\(option)\(Printable.line(secret.id))"
             let value = try Self.read(secret, environment: environment, folder: folder, place: place)
-            guard value.count <= SecretMount.sizeLimit else {
-                throw .usage("\(place): the value is larger than \(SecretMount.sizeLimit >> 10) KiB")
+            guard value.count <= BuildSecrets.valueLimit else {
+                throw .usage("\(place): the value is larger than \(BuildSecrets.valueLimit >> 10) KiB")
             }
             values[secret.id] = value
         }
@@ -59,7 +52,7 @@ struct SecretValues: Sendable {
     private static func read(_ path: String, place: String) throws(ClientError) -> [UInt8] {
         do throws(ClientError) {
             // One byte more than is allowed tells that there are too many.
-            guard let bytes = try SmallFile.read(path, limit: SecretMount.sizeLimit + 1, truncates: true) else {
+            guard let bytes = try SmallFile.read(path, limit: BuildSecrets.valueLimit + 1, truncates: true) else {
                 throw .usage("\(path) does not exist")
             }
             return bytes

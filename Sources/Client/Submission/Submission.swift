@@ -70,7 +70,7 @@ struct Submission: Sendable {
         request.werf = source.werf?.request
         let answer = try await api.post(SubmitResponse.self, "/api/v1/builds", request)
         // Before it starts, where that can be: its first step may want them, and with --detach nobody is there later.
-        if !source.secrets.values.isEmpty { try await sendSecrets(for: answer.build) }
+        if options.detach || !source.secrets.values.isEmpty { try await sendSecrets(for: answer.build) }
         if !answer.started {
             try await ContextUpload(api: api, tree: context).sendObjects()
             try await api.post("/api/v1/builds/\(percentEncoded(answer.build))/start", [String: String]())
@@ -80,7 +80,7 @@ struct Submission: Sendable {
 
     /// All that there are, also none: the coordinator learns from it which there are not.
     private func sendSecrets(for build: String) async throws {
-        try await api.post("/api/v1/builds/\(percentEncoded(build))/secrets", source.secrets.encoded)
+        try await api.post("/api/v1/builds/\(percentEncoded(build))/secrets", BuildSecrets(source.secrets.values))
     }
 
     // Asked for again by a coordinator that was started anew: it keeps them in memory only.
