@@ -80,6 +80,17 @@ import Testing
         #expect(Set(found) == Set(excludes))
     }
 
+    @Test(arguments: [
+        ("package*.json", "node_modules\n*.md\ndist/x\n**/*.log\n", ["**/*.log"]),
+        ("src/*.c", "src/gen\nsrc/*.o\nbuild\n**/*.o/x\n", ["**/*.o/x"]),
+        ("a*", "b\nc*d\n!b/x\n", []),
+    ])
+    func `Of a pattern's files nothing is left out that the .dockerignore can't mean`(
+        _ source: String, _ ignore: String, _ excludes: [String]
+    ) throws {
+        #expect(try plan("", "FROM a\nCOPY \(source) /app/\n", ignore: ignore).stages[0].copy().excludes == excludes)
+    }
+
     @Test func `The .dockerignore beside the Dockerfile counts before the context's`() throws {
         let config = try werf("image: a\ndockerfile: Dockerfile\n")
         let files = ["Dockerfile": "FROM a\nCOPY . /app\n", ".dockerignore": "one", "Dockerfile.dockerignore": "two"]
@@ -140,8 +151,12 @@ import Testing
     }
 
     @Test func `What a .dockerignore can't be applied to is refused by its place`() throws {
-        let pattern = #expect(throws: WerfError.self) { try plan("", "FROM a\nCOPY *.txt /x/\n", ignore: "a.txt") }
-        #expect(pattern?.line == 2)
+        for (source, ignore) in [
+            ("*.txt", "a.txt"), ("*", "docs"), ("*/a", "docs"), ("a*", "**/a.md"), ("*.json", "*\n!package.json"), ("a*", "[ab]/x"),
+        ] {
+            let pattern = #expect(throws: WerfError.self) { try plan("", "FROM a\nCOPY \(source) /x/\n", ignore: ignore) }
+            #expect(pattern?.line == 2)
+        }
         let mount = #expect(throws: WerfError.self) { try plan("", "FROM a\nRUN --mount=target=/x make\n", ignore: "a.txt") }
         #expect(mount?.line == 2)
         let wrong = #expect(throws: WerfError.self) { try plan("", "FROM a\n", ignore: "a\n[b") }

@@ -56,6 +56,23 @@ import Testing
         #expect(!error(start + "image: a\nfrom: " + String(repeating: "[", count: 100_000)).isEmpty)
     }
 
+    @Test func `A list of names does not make a plan as large as it likes`() {
+        let names = (0..<400).map { "n\($0)" }.joined(separator: ", ")
+        let script = String(repeating: "x", count: 100_000)
+        #expect(error(start + "image: [\(names)]\nfrom: a\nshell: {install: \(script)}\n").contains("each name counted"))
+        #expect(error(start + "image: [\((0..<501).map { "n\($0)" }.joined(separator: ", "))]\nfrom: a\n").contains("has 501 images"))
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `Mappings and their masks are bounded, since each is compared with each`() {
+        let mappings = (0..<101).map { "- {add: /\($0), to: /\($0)}\n" }.joined()
+        #expect(error(start + "image: a\nfrom: x\ngit:\n" + mappings).contains("it has 101 mappings"))
+        let masks = (0..<250).map { "m\($0)" }.joined(separator: ", ")
+        let two = (0..<2).map { "- {to: /\($0), includePaths: [\(masks)]}\n" }.joined()
+        #expect(error(start + "image: a\nfrom: x\ngit:\n" + two).isEmpty)
+        #expect(
+            error(start + "image: a\nfrom: x\ngit:\n" + two + "- {to: /x, includePaths: y}\n").contains("501 include and exclude paths"))
+    }
+
     @Test func `A file that is too long is refused`() {
         #expect(error(start + "# " + String(repeating: "x", count: YAMLReader.maximumBytes)).contains("expected at most"))
     }

@@ -41,6 +41,7 @@ extension WerfConfig {
 
     /// The images and all that they need, each once, each after what it needs.
     func closure(of selected: [WerfImage]) -> [WerfImage] {
+        let byName = Dictionary(images.map { ($0.name, $0) }) { first, _ in first }
         var placed: Set<String> = []
         var order: [WerfImage] = []
         for start in selected {
@@ -53,7 +54,7 @@ extension WerfConfig {
                 let needs = last.image.needs
                 if last.next < needs.count {
                     path[path.count - 1].next += 1
-                    if let needed = self[needs[last.next].name], !placed.contains(needed.name) { path.append((needed, 0)) }
+                    if let needed = byName[needs[last.next].name], !placed.contains(needed.name) { path.append((needed, 0)) }
                 } else {
                     placed.insert(last.image.name)
                     order.append(last.image)

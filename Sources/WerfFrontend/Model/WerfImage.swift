@@ -14,6 +14,18 @@ public struct WerfImage: Hashable, Sendable {
     enum Body: Hashable, Sendable {
         case stapel(StapelImage)
         case dockerfile(DockerfileImage)
+
+        /// The same for an image of this name: each has secrets of its own.
+        func named(_ name: String) -> Body {
+            switch self {
+            case .stapel(var image):
+                image.secrets = image.secrets.map { $0.of(name) }
+                return .stapel(image)
+            case .dockerfile(var image):
+                image.secrets = image.secrets.map { $0.of(name) }
+                return .dockerfile(image)
+            }
+        }
     }
 
     /// For messages.

@@ -22,5 +22,7 @@ public struct WerfSecret: Hashable, Sendable {
     /// the client sends the value under it.
     public var qualifiedID: String { Self.qualifiedID(id, image: image) }
 
+    func of(_ image: String) -> WerfSecret { WerfSecret(image: image, id: id, source: source, line: line) }
+
     static func qualifiedID(_ id: String, image: String) -> String { "\(image)/\(id)" }
 }

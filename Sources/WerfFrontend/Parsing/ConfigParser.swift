@@ -14,10 +14,13 @@ struct ConfigParser {
     private static let maximumProjectName = 200
     /// Longer names of images are refused; they stand in every line of the log.
     private static let maximumImageName = 200
+    /// Bytes of all images together, where an entry counts once for each of its names: a plan has them all.
+    private static let maximumImageBytes = 8 << 20
 
     let file: String
     private var meta: Meta?
     private var entries: [(section: Section, names: [String], isDockerfile: Bool)] = []
+    private var imageBytes = 0
 
     init(file: String) { self.file = file }
 
@@ -35,7 +38,14 @@ struct ConfigParser {
         } else if keys.contains("image") || keys.contains("artifact") {
             let isDockerfile = keys.contains("dockerfile")
             let section = try Section(document, isDockerfile ? Directives.dockerfile : Directives.stapel, file: file)
-            entries.append((section, try names(section, isDockerfile: isDockerfile), isDockerfile))
+            let names = try names(section, isDockerfile: isDockerfile)
+            entries.append((section, names, isDockerfile))
+            imageBytes += document.bytes * names.count
+            guard imageBytes <= Self.maximumImageBytes else {
+                throw WerfError(
+                    file: file, line: document.line,
+                    message: "the images up to this one have more than \(Self.maximumImageBytes >> 20) MiB, each name counted")
+            }
         } else {
             throw WerfError(
                 file: file, line: document.line,
@@ -64,17 +74,18 @@ struct ConfigParser {
             throw WerfError(
                 file: file, line: nil, message: "the file has \(lines.count) images: expected at most \(WerfConfig.maximumImages)")
         }
+        let names = Set(lines.keys)
         var images: [WerfImage] = []
         for entry in entries {
             let section = entry.section
             let isFinal = try section.bool("final") ?? true
+            let parser = ImageParser(section: section, ownNames: entry.names, names: names)
+            let body: WerfImage.Body =
+                entry.isDockerfile
+                ? .dockerfile(try parser.dockerfile(global: isFinal ? meta.imageSpec : nil))
+                : .stapel(try parser.stapel(global: isFinal ? meta.imageSpec : nil))
             for name in entry.names {
-                let parser = ImageParser(section: section, name: name, names: Set(lines.keys))
-                let body: WerfImage.Body =
-                    entry.isDockerfile
-                    ? .dockerfile(try parser.dockerfile(global: isFinal ? meta.imageSpec : nil))
-                    : .stapel(try parser.stapel(global: isFinal ? meta.imageSpec : nil))
-                images.append(WerfImage(name: name, line: section.line("image"), isFinal: isFinal, body: body))
+                images.append(WerfImage(name: name, line: section.line("image"), isFinal: isFinal, body: body.named(name)))
             }
         }
         let config = WerfConfig(

@@ -163,7 +163,7 @@ extension ImageParser {
         let directive = from == nil ? "image" : "from"
         guard let name = from ?? older else { throw item.error("from", "'from' is required: expected an image of the file") }
         if names.contains(name) {
-            guard name != self.name else { throw item.error(directive, "an image can't need itself") }
+            guard !ownNames.contains(name) else { throw item.error(directive, "an image can't need itself") }
             return ImageName(name: name, kind: .own, line: item.line(directive))
         }
         // As werf does: what has a tag or a digest is not of this file.

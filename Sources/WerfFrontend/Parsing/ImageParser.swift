@@ -1,10 +1,11 @@
 import BuildPlan
 import DockerfileFrontend
 
-/// Reads the directives of one image.
+/// Reads the directives of one entry, which is one image or several alike.
 struct ImageParser {
     let section: Section
-    let name: String
+    /// Of this entry; none of them may be what it stands on.
+    let ownNames: [String]
     /// Of all images of the file.
     let names: Set<String>
 
@@ -55,7 +56,7 @@ struct ImageParser {
         case (nil, nil): throw section.error("from", "'from' is required: expected an image of the file, an external image, or scratch")
         case (nil, .some(let name)):
             guard names.contains(name) else { throw unknown(name, section, "fromImage") }
-            guard name != self.name else { throw section.error("fromImage", "an image can't stand on itself") }
+            guard !ownNames.contains(name) else { throw section.error("fromImage", "an image can't stand on itself") }
             return ImageName(name: name, kind: .own, line: section.line("fromImage"))
         case (.some(let name), nil):
             let line = section.line("from")
@@ -66,7 +67,7 @@ struct ImageParser {
                 return ImageName(name: name, kind: .scratch, line: line)
             }
             if names.contains(name) {
-                guard name != self.name else { throw section.error("from", "an image can't stand on itself") }
+                guard !ownNames.contains(name) else { throw section.error("from", "an image can't stand on itself") }
                 return ImageName(name: name, kind: .own, line: line)
             }
             guard Self.isReference(name) else { throw section.error("from", "'\(name.prefix(60))' is no image name") }
@@ -168,7 +169,7 @@ struct ImageParser {
             guard !secrets.contains(where: { $0.id == id }) else {
                 throw item.error("id", "the secret '\(id)' is given twice in this image")
             }
-            secrets.append(WerfSecret(image: name, id: id, source: source, line: item.line))
+            secrets.append(WerfSecret(image: "", id: id, source: source, line: item.line))
         }
         return secrets
     }

@@ -2,6 +2,11 @@
 ///
 /// Two imports may overlap: they are made one after the other. Two mappings of the same files have no order, so that they are an error.
 enum Overlap {
+    /// Mappings and imports of an image; more are refused, since each is compared with each other.
+    static let maximumExports = 100
+    /// Include and exclude paths of all of them; more are refused for the same reason.
+    static let maximumPaths = 500
+
     private struct Export {
         var destination: String
         var includes: [String]
@@ -25,6 +30,13 @@ enum Overlap {
                     destination: isFolder ? String(item.destination.dropLast()) : item.destination, includes: item.includes,
                     excludes: item.excludes, line: item.line, isImport: true)
             }
+        let paths = exports.reduce(0) { $0 + $1.includes.count + $1.excludes.count }
+        guard exports.count <= maximumExports, paths <= maximumPaths else {
+            throw WerfError(
+                file: section.file, line: section.line,
+                message: "image: it has \(exports.count) mappings and imports with \(paths) include and exclude paths: expected at most "
+                    + "\(maximumExports) with \(maximumPaths)")
+        }
         for outer in exports.indices {
             for inner in exports.indices where inner != outer && !(exports[outer].isImport && exports[inner].isImport) {
                 try leaveOut(exports[inner], of: &exports[outer], section: section)

@@ -30,6 +30,16 @@ struct YAMLValue {
         }
     }
 
+    /// Of all texts in it.
+    var bytes: Int {
+        switch content {
+        case .null: 0
+        case .scalar(let text, _): text.utf8.count
+        case .list(let items): items.reduce(0) { $0 + $1.bytes }
+        case .mapping(let entries): entries.reduce(0) { $0 + $1.key.utf8.count + $1.value.bytes }
+        }
+    }
+
     /// As much of a wrong value as a message shows.
     private static let shownCharacters = 60
 }
