@@ -5,19 +5,20 @@ extension StapelBuilder {
     static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     /// Where a stage's script is mounted, by the stage's name, during the step only.
     static let scriptFolder = "/dev/pipes"
+    /// Runs a script by the image's bash, or by its sh where it has none: werf brings a bash of its own.
+    static let chooser = InlineFile(
+        path: "\(scriptFolder)/shell", content: "if [ -x /bin/bash ]; then exec /bin/bash -e \"$1\"; fi\nexec /bin/sh -e \"$1\"\n")
 
     /// The commands of a stage: one script, which the first command that fails ends.
     mutating func addShell(_ stage: WerfStage) {
         guard let shell = image.shell, let commands = shell.commands[stage] else { return }
         let path = "\(Self.scriptFolder)/\(stage.rawValue)"
-        // werf brings a bash of its own. Here the image's is used, or its sh where it has none.
-        let choice = "if [ -x /bin/bash ]; then exec /bin/bash -e \(path); else exec /bin/sh -e \(path); fi"
         var environment = config.env
         if config.environment("PATH") == nil { environment.append("PATH=\(Self.defaultPath)") }
         var operation = RunOperation(
-            arguments: ["/bin/sh", "-c", choice], environment: environment, workingDirectory: "/",
+            arguments: ["/bin/sh", Self.chooser.path, path], environment: environment, workingDirectory: "/",
             network: image.network ?? plan.options.network, mounts: mounts.mounts + secretMounts,
-            files: [InlineFile(path: path, content: commands.joined(separator: "\n") + "\n")])
+            files: [Self.chooser, InlineFile(path: path, content: commands.joined(separator: "\n") + "\n")])
         operation.cacheVersion = cacheVersion(of: stage, shell)
         operation.references = references
         if stage.position > WerfStage.gitArchive.position {
