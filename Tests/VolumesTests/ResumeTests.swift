@@ -63,6 +63,35 @@ struct ResumeTests {
         }
     }
 
+    @Test func `what is kept makes room where the disk is short of it, the oldest first`() throws {
+        let directory = "/tmp/farm-kept-\(getpid())-\(UInt64.random(in: .min ... .max))"
+        mkdir(directory, 0o700)
+        defer { try? RemoveTree.remove(directory) }
+        let kept = KeptTransfers(directory: directory)
+        for transfer in ["tmp-1", "tmp-2"] {
+            try shell(
+                "mkdir -p \(transfer)/d/e; for i in 1 2 3; do echo $i > \(transfer)/d/f$i; echo $i > \(transfer)/d/e/g$i; done",
+                in: directory)
+            try kept.begin("\(directory)/\(transfer)", DeltaManifest())
+            try kept.keep("\(directory)/\(transfer)")
+        }
+        func files() -> Int {
+            ["kept-1/d", "kept-1/d/e", "kept-2/d", "kept-2/d/e"].reduce(0) { sum, name in
+                sum + ((try? VolumeFiles.names(in: "\(directory)/\(name)").filter { $0 != "e" }.count) ?? 0)
+            }
+        }
+        try kept.makeRoom { false }
+        #expect(files() == 12)
+        try kept.makeRoom { files() > 8 }
+        #expect(files() == 8)
+        #expect(try VolumeFiles.names(in: "\(directory)/kept-2/d") == ["e", "f1", "f2", "f3"], "the newer one is whole")
+        #expect(try kept.contents().count == 2)
+        try kept.makeRoom { files() > 5 }
+        #expect(files() == 5)
+        try kept.makeRoom { true }
+        #expect(try VolumeFiles.names(in: directory).isEmpty)
+    }
+
     @Test func `a large file goes on where it was, and not upon a beginning that is damaged`() async throws {
         try await TestFarm.with { farm in
             let size = 40_000_000

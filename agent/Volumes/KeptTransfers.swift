@@ -1,3 +1,4 @@
+import CLinux
 import FarmAPI
 import Glibc
 import TreeSync
@@ -14,6 +15,10 @@ struct KeptTransfers: Sendable {
     static let lifetime = 7 * 24 * 3600
     /// Of one volume; more come together only where transfers fail before they have taken over what is kept.
     static let limit = 4
+
+    /// A fiftieth of the disk, and on a large one 2 GiB, is left to others: a few steps' worth.
+    static let reservedShare: UInt64 = 50
+    static let reservedBytes: UInt64 = 2 << 30
 
     /// The volume's.
     let directory: String
@@ -41,6 +46,23 @@ struct KeptTransfers: Sendable {
         }
     }
 
+    /// Removes of what is kept, the oldest first, as long as the disk is fuller than it may be for it: what may be of use must not keep
+    /// steps from running.
+    func makeRoom() throws {
+        try makeRoom {
+            var disk = clinux_filesystem()
+            guard clinux_statfs(directory, &disk) == 0 else { return false }
+            return disk.free_bytes < min(disk.total_bytes / Self.reservedShare, Self.reservedBytes)
+        }
+    }
+
+    func makeRoom(while isNeeded: () -> Bool) throws {
+        for name in try names() where isNeeded() {
+            try RemoveTree.trim("\(directory)/\(name)", while: isNeeded)
+            if try VolumeFiles.names(in: "\(directory)/\(name)").isEmpty { try remove(name) }
+        }
+    }
+
     /// What is there, the newest first. Files that can't be read are passed over.
     func contents() throws -> [ArrivedContents] {
         try names().reversed().compactMap { name in
@@ -64,15 +86,16 @@ struct KeptTransfers: Sendable {
     private func names() throws -> [String] {
         var found: [(name: String, age: Int)] = []
         for name in try VolumeFiles.names(in: directory) where name.hasPrefix(Self.prefix) && !name.hasSuffix(Self.recordSuffix) {
-            found.append((name, Self.changed("\(directory)/\(name)") ?? 0))
+            found.append((name, age(name) ?? 0))
         }
         return found.sorted { ($0.age, $0.name) < ($1.age, $1.name) }.map(\.name)
     }
 
-    private static func changed(_ path: String) -> Int? {
+    /// When its record was written; nil for one that has none.
+    private func age(_ name: String) -> Int? {
         var status = stat()
-        guard lstat(path, &status) == 0 else { return nil }
-        return status.st_ctim.tv_sec
+        guard lstat("\(directory)/\(name)\(Self.recordSuffix)", &status) == 0 else { return nil }
+        return status.st_mtim.tv_sec
     }
 
     /// After a start of the agent: keeps the transfers that were under way, and returns the names in the volume's directory that are kept.
@@ -84,7 +107,7 @@ struct KeptTransfers: Sendable {
         }
         var known: Set<String> = []
         for name in try names() {
-            guard let changed = Self.changed("\(directory)/\(name)"), now - changed < Self.lifetime else { continue }
+            guard let written = age(name), now - written < Self.lifetime else { continue }
             known.formUnion([name, name + Self.recordSuffix])
         }
         return known

@@ -133,7 +133,10 @@ struct VolumeSync: Sendable {
             }
             return received
         } catch {
-            try? await BlockingPool.shared.run { try kept.keep(staging) }
+            try? await BlockingPool.shared.run {
+                try kept.keep(staging)
+                try kept.makeRoom()
+            }
             throw error
         }
     }
