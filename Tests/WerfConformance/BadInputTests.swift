@@ -36,6 +36,7 @@ import Testing
         Wrong("from: alpine\nmount:\n- from: build_dir\n  to: var/cache\n", line: 8, "'to: var/cache' is not absolute"),
         Wrong("from: alpine\nmount:\n- {from: build_dir, to: /}\n", line: 7, "would hide the whole image"),
         Wrong("from: alpine\nmount:\n- {from: build_dir, to: /a/../../b}\n", line: 7, "has '..'"),
+        Wrong("from: alpine\nmount:\n- {from: build_dir, to: /a/../\u{301}b}\n", line: 7, "has '..'"),
         Wrong(
             "from: alpine\nmount:\n- {from: build_dir, to: /a}\n- {from: tmp_dir, to: /a/}\n", line: 8, "'to: /a' is given twice",
             "first in line 7"),

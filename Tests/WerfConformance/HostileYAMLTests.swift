@@ -97,6 +97,7 @@ import Testing
         let words = [
             "&x", "*x", "? ", ": ", "- ", "[", "]", "{", "}", "\n", "---\n", "'", "\"", "~", "..", "/", "\u{0}", "é", "<<: *x", "!!int",
         ]
+        var planned = 0
         for _ in 0..<2_000 {
             var bytes = Array(seed.utf8)
             for _ in 0..<Int.random(in: 1...6, using: &random) {
@@ -107,8 +108,12 @@ import Testing
                     bytes.removeSubrange(place..<min(bytes.count, place + Int.random(in: 0...9, using: &random)))
                 }
             }
-            _ = error(String(decoding: bytes, as: UTF8.self))
+            let text = String(decoding: bytes, as: UTF8.self)
+            guard let config = try? WerfConfig(parsing: text, name: "werf.yaml") else { continue }
+            planned += (try? config.plan(files: ["Dockerfile": "FROM x\nCOPY a/b /b/\n", ".dockerignore": text])) == nil ? 0 : 1
+            _ = (try? config.permissions(), try? config.secrets(), try? config.platform())
         }
+        #expect(planned > 20)
     }
 }
 

@@ -27,7 +27,7 @@ extension ImageParser {
                     throw item.error(
                         "fromPath", "'fromPath: \(path)' is not absolute: expected a path of the agent that its operator allows")
                 }
-                kind = .host(CleanPath.clean(path))
+                kind = .host(try Self.absolute(CleanPath.clean(path), item, "fromPath"))
             case (nil, nil): throw item.error("from", "expected from: tmp_dir, from: build_dir or fromPath: PATH")
             }
             mounts.append(MountDirective(target: target, kind: kind, line: item.line))
@@ -191,7 +191,7 @@ extension ImageParser {
         guard path.utf8.first == UInt8(ascii: "/") else {
             throw item.error(directive, "'\(directive): \(path)' is not absolute: expected a path that begins with /")
         }
-        guard !path.split(separator: "/").contains("..") else {
+        guard !path.leadsUp else {
             throw item.error(directive, "'\(directive): \(path)' has '..': expected a path without it")
         }
         return CleanPath.clean(path)
@@ -214,7 +214,7 @@ extension ImageParser {
     private static func globs(_ item: Section, _ directive: String) throws(WerfError) -> [String] {
         let globs = try item.strings(directive)
         for glob in globs {
-            guard !glob.isEmpty, glob.utf8.first != UInt8(ascii: "/"), !glob.split(separator: "/").contains("..") else {
+            guard !glob.isEmpty, glob.utf8.first != UInt8(ascii: "/"), !glob.leadsUp else {
                 throw item.error(
                     directive, "'\(directive)': '\(glob.prefix(60))': expected a path or pattern relative to 'add', without '..'")
             }
@@ -224,4 +224,9 @@ extension ImageParser {
         }
         return globs
     }
+}
+
+extension String {
+    /// True with a `..` between slashes. By bytes: a slash before a combining character is none for Swift, and is one for Linux.
+    var leadsUp: Bool { utf8.split(separator: UInt8(ascii: "/")).contains { $0.elementsEqual("..".utf8) } }
 }

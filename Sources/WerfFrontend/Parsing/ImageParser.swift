@@ -113,7 +113,7 @@ struct ImageParser {
     private func relative(_ directive: String) throws(WerfError) -> String? {
         guard let path = try section.text(directive) else { return nil }
         let clean = CleanPath.clean(path)
-        guard path.utf8.first != UInt8(ascii: "/"), clean != "..", !clean.utf8.starts(with: Array("../".utf8)) else {
+        guard path.utf8.first != UInt8(ascii: "/"), !clean.leadsUp else {
             throw section.error(directive, "'\(directive): \(path)' leads out of the repository: expected a path below it")
         }
         return clean == "." ? "" : clean

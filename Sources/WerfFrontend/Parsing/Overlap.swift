@@ -60,7 +60,7 @@ enum Overlap {
             if outer.excludes.contains(where: { isAbove(join(outer.destination, $0), path) }) { continue }
             let prefix = outer.destination == "/" ? "" : join(outer.destination, "") + "/"
             guard path.utf8.starts(with: prefix.utf8) else { continue }
-            outer.excludes.append(String(path.dropFirst(prefix.count)))
+            outer.excludes.append(String(decoding: path.utf8.dropFirst(prefix.utf8.count), as: UTF8.self))
         }
     }
 
