@@ -34,13 +34,13 @@ public final class BlockLists: Sendable {
             aside: "\(directory)/\(Self.asidePrefix)\(UInt64.random(in: .min ... .max))", name: { [self] in path($0) })
     }
 
-    /// Removes the lists of all other contents.
-    public func keep(only digests: Set<Digest>) throws {
+    /// Removes the lists of all other contents that are older than so many seconds.
+    public func keep(only digests: Set<Digest>, olderThan seconds: Int) throws {
         let kept = Set(digests.map(\.hex))
         guard let root = try? Descriptor.directory(directory) else { return }
         for name in try TreeReader.names(in: root, []) where !kept.contains(String(decoding: name, as: UTF8.self)) {
-            // One that is being written keeps its name aside until it is whole.
-            if name.starts(with: Self.asidePrefix.utf8) { continue }
+            let item = try TreeReader.item(name, in: root, name)
+            guard item.status.st_mtim.tv_sec + seconds <= time(nil) else { continue }
             _ = name.withCPath { unlinkat(root.number, $0, 0) }
         }
     }

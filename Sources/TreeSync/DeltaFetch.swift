@@ -19,6 +19,7 @@ public struct DeltaFetch: Sendable {
     private let files: GenerationFiles
     private let directory: String
     private let lists: BlockLists?
+    private let spares: SpareFiles?
     private let whiteouts: [TreePath]
 
     /// - Parameters:
@@ -29,7 +30,7 @@ public struct DeltaFetch: Sendable {
     public init(delta: DeltaManifest, local: VolumeManifest, files: GenerationFiles, directory: String, lists: BlockLists? = nil) {
         // A manifest in memory can't fail.
         let whiteouts = (try? DeltaDirectory.whiteouts(of: delta, upon: local)) ?? []
-        self.init(delta, FetchPlan(delta: delta, local: local), whiteouts, files, directory, lists)
+        self.init(delta, FetchPlan(delta: delta, local: local), whiteouts, files, directory, lists, nil)
     }
 
     /// By generation: a change whose maker knew what its files were made of.
@@ -39,17 +40,20 @@ public struct DeltaFetch: Sendable {
     ///   - files: that generation's files.
     ///   - directory: is there and empty, on the same file system as the files.
     ///   - lists: of the blocks of large files.
+    ///   - spares: of the large files of that generation.
     public init(
-        _ change: GenerationChange, local: any GenerationLookup, files: GenerationFiles, directory: String, lists: BlockLists? = nil
+        _ change: GenerationChange, local: any GenerationLookup, files: GenerationFiles, directory: String, lists: BlockLists? = nil,
+        spares: SpareFiles? = nil
     ) throws {
         let whiteouts = try DeltaDirectory.whiteouts(of: change.delta, upon: local)
-        self.init(change.delta, try FetchPlan(change, local: local), whiteouts, files, directory, lists)
+        self.init(change.delta, try FetchPlan(change, local: local), whiteouts, files, directory, lists, spares)
     }
 
     private init(
         _ delta: DeltaManifest, _ plan: FetchPlan, _ whiteouts: [TreePath], _ files: GenerationFiles, _ directory: String,
-        _ lists: BlockLists?
+        _ lists: BlockLists?, _ spares: SpareFiles?
     ) {
+        self.spares = spares
         self.whiteouts = whiteouts
         self.delta = delta
         self.plan = plan
@@ -177,6 +181,11 @@ public struct DeltaFetch: Sendable {
             return false
         }
         do {
+            if let lists, let spares, let content = want.old {
+                let patch = LargeFilePatch(lists: lists, spares: spares)
+                let isPossible = patch.isPossible(entry, old: content, runs: runs)
+                if try isPossible && patch.make(entry, file, old: content, runs: runs, pieces: pieces, with: writer) { return true }
+            }
             try writer.writeFile(entry) { try Self.assemble(old: file, runs, gaps, pieces, into: $0) }
             return true
         } catch TreeSyncError.digestMismatch {

@@ -12,6 +12,8 @@ public struct FetchPlan: Sendable {
         var runs: [ContentRun]?
         /// The beginning of it that came with an earlier transfer; stands for the older version.
         var arrived: Descriptor?
+        /// What is in the old version of a large file.
+        var old: FileContent?
     }
 
     /// A file whose content is here, in the generation that the delta stands upon.
@@ -66,7 +68,10 @@ public struct FetchPlan: Sendable {
                 let isAlone = entry.file?.linkGroup == 0 && source.file?.linkGroup == 0
                 let isMove = isAlone && gone.contains(source.path) && source.hasInode(like: entry)
                 locals.append(Local(put: index, source: source.path, isMove: isMove))
-            case .runs(let runs): wants.append(Want(put: index, basis: basis.path, runs: runs))
+            case .runs(let runs):
+                let isLarge = ContentDigest.isByBlocks(size: entry.file?.size ?? 0)
+                let old = isLarge ? try local.entry(basis.path)?.file : nil
+                wants.append(Want(put: index, basis: basis.path, runs: runs, old: old))
             case .unknown:
                 let isWorthwhile = (entry.file?.size ?? 0) >= Self.deltaThreshold
                 wants.append(Want(put: index, basis: isWorthwhile ? basis.path : nil))

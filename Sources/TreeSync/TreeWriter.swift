@@ -109,6 +109,22 @@ final class TreeWriter {
         }
     }
 
+    /// Makes a regular file of one that lies aside, on the same file system, by changing it; it is gone where the body throws. It gets its
+    /// name when it is whole.
+    func patchFile(_ entry: TreeEntry, aside: String, body: (Descriptor) throws -> Void) throws {
+        let directory = try parent(of: entry.path)
+        do {
+            let file = try Descriptor.open(aside, O_RDWR)
+            try body(file)
+            try setMetadata(of: file, entry)
+            let renamed = TreePaths.name(of: entry.path).withCPath { renameat(AT_FDCWD, aside, directory.number, $0) }
+            guard renamed == 0 else { throw TreeSyncError.last("renaming", entry.path) }
+        } catch {
+            unlink(aside)
+            throw error
+        }
+    }
+
     /// Gives an inode another name.
     func link(_ entry: TreeEntry, to first: TreePath) throws {
         let file = try root.openBelow(first, CLINUX_O_PATH)

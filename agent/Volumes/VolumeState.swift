@@ -1,4 +1,6 @@
+import Digests
 import FarmAPI
+import TreeSync
 
 /// What a volume's directory says about itself, in the file `state`; see `docs/formats-volumes.md`.
 struct VolumeState: Codable, Sendable, Equatable {
@@ -27,6 +29,17 @@ struct VolumeState: Codable, Sendable, Equatable {
     /// 2: digests of large files by their blocks, journals with what files were made of. A volume of another version starts anew.
     static let currentVersion = 2
 
+    /// A file whose content has a digest by blocks.
+    struct LargeFile: Codable, Sendable, Equatable {
+        /// The bytes of the path in hexadecimal digits: they may be in any encoding.
+        var path: String
+        var size: UInt64
+        var digest: Digest
+    }
+
+    /// As many are remembered; for further ones there is neither a list of blocks nor a spare, which costs time only.
+    static let largeFileLimit = 1000
+
     var version = VolumeState.currentVersion
     var key: VolumeKey
     /// Of the kernel that wrote this: what is not durable is lost when another one has started since.
@@ -37,6 +50,8 @@ struct VolumeState: Codable, Sendable, Equatable {
     var layers: [Layer] = []
     /// The oldest first.
     var journal: [JournalEntry] = []
+    /// Of the newest generation.
+    var large: [LargeFile] = []
     var bytes: Int64 = 0
     var files: Int64 = 0
 
@@ -47,6 +62,33 @@ struct VolumeState: Codable, Sendable, Equatable {
 
     var generation: Int { layers.last?.to ?? 0 }
 
+    /// Follows a delta with the list of large files.
+    mutating func noteLargeFiles(of delta: DeltaManifest) {
+        if !large.isEmpty {
+            let gone = Set(delta.puts.lazy.filter { !$0.isDirectory }.map { Self.hex($0.path) } + delta.deletions.lazy.map(Self.hex))
+            large.removeAll { gone.contains($0.path) }
+        }
+        for entry in delta.puts {
+            guard let file = entry.file, ContentDigest.isByBlocks(size: file.size), large.count < Self.largeFileLimit else { continue }
+            large.append(LargeFile(path: Self.hex(entry.path), size: file.size, digest: file.digest))
+        }
+    }
+
+    /// The large files as ``SpareFiles`` wants them.
+    var wantedSpares: [SpareFiles.Wanted] {
+        large.map { SpareFiles.Wanted(path: Self.bytes($0.path), size: $0.size, digest: $0.digest) }
+    }
+
+    private static func hex(_ path: TreePath) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: path.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+
+    private static func bytes(_ hex: String) -> TreePath {
+        let digits = hex.utf8.compactMap { UInt8(hexadecimal: $0) }
+        return stride(from: 0, to: digits.count - 1, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+    }
+
     /// The part of the journal that leads from a generation to the newest; nil if it does not reach back that far.
     func journal(since generation: Int) -> ArraySlice<JournalEntry>? {
         guard let first = journal.firstIndex(where: { $0.from == generation }) else { return nil }
@@ -56,5 +98,16 @@ struct VolumeState: Codable, Sendable, Equatable {
             reached = entry.to
         }
         return reached == self.generation ? journal[first...] : nil
+    }
+}
+
+extension UInt8 {
+    /// The value of a digit of lower case.
+    fileprivate init?(hexadecimal digit: UInt8) {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): self = digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): self = digit - UInt8(ascii: "a") + 10
+        default: return nil
+        }
     }
 }

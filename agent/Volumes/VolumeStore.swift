@@ -63,6 +63,9 @@ public final class VolumeStore: Sendable {
     private static let emptyName = "empty"
     private static let stateName = "state"
     private static let listsName = "blocks"
+    private static let sparesName = "spares"
+    /// A list younger than this may be of a generation that is being made.
+    private static let listGrace = 600
     private static let stateLimit = 4 << 20
 
     /// The lower directory of a volume that has no generation.
@@ -103,7 +106,7 @@ public final class VolumeStore: Sendable {
         var known = Set(state.journal.map(\.file))
         known.formUnion([Self.stateName, Self.listsName])
         // Of this kernel's life only: a number may be given a second time after a power loss.
-        if before.boot == state.boot { known.insert(DigestKeeper.fileName) }
+        if before.boot == state.boot { known.formUnion([DigestKeeper.fileName, Self.sparesName]) }
         known.formUnion(try KeptTransfers(directory: path).open(now: time(nil)))
         for layer in state.layers {
             known.formUnion([layer.name, "\(layer.name).manifest", layer.name + ContentIndex.suffix])
@@ -115,7 +118,10 @@ public final class VolumeStore: Sendable {
     }
 
     private func measure(_ state: inout VolumeState, _ path: String) throws {
-        let totals = VolumeTotals(of: try load(state.layers.map(\.name), path))
+        let manifest = try load(state.layers.map(\.name), path)
+        let totals = VolumeTotals(of: manifest)
+        state.large = []
+        state.noteLargeFiles(of: DeltaManifest(whole: manifest))
         state.bytes = totals.bytes
         state.files = totals.files
     }
@@ -197,6 +203,9 @@ public final class VolumeStore: Sendable {
 
     /// The digests of the blocks of a volume's large files.
     func blockLists(of key: VolumeKey) -> BlockLists { BlockLists(directory: "\(directory(of: key))/\(Self.listsName)") }
+
+    /// The spares of its large files.
+    func spareFiles(of key: VolumeKey) -> SpareFiles { SpareFiles(directory: "\(directory(of: key))/\(Self.sparesName)") }
 
     private func load(_ names: [String], _ path: String) throws -> VolumeManifest {
         var manifest = VolumeManifest()
@@ -308,6 +317,7 @@ public final class VolumeStore: Sendable {
         while state.journal.count > Self.journalLimit { forgotten.append(state.journal.removeFirst().file) }
         state.bytes = totals.bytes
         state.files = totals.files
+        state.noteLargeFiles(of: delta)
         try write(state)
         let published = state
         contents.withLock { contents in
@@ -353,6 +363,18 @@ public final class VolumeStore: Sendable {
             }
         }
         try removeTrash(key)
+        try prepareNext(key)
+    }
+
+    /// Does what would otherwise take time when somebody waits: reads manifests of new layers, makes spares of large files.
+    private func prepareNext(_ key: VolumeKey) throws {
+        guard let snapshot = snapshot(of: key), let state = contents.withLock({ $0.volumes[key]?.state }),
+            state.generation == snapshot.generation
+        else { return }
+        _ = try snapshot.index()
+        let lists = blockLists(of: key)
+        try spareFiles(of: key).update(to: state.wantedSpares, files: try snapshot.files(), lists: lists)
+        try lists.keep(only: Set(state.large.map(\.digest)), olderThan: Self.listGrace)
     }
 
     private func indexContents(_ key: VolumeKey) throws {

@@ -90,7 +90,8 @@ struct VolumeSync: Sendable {
         let (fetch, staging, change) = try await BlockingPool.shared.run { () -> (DeltaFetch, String, Change) in
             let staging = try store.makeStaging(of: key)
             do {
-                let (fetch, change) = try Self.plan(answer, upon: snapshot, known, staging, lists: store.blockLists(of: key))
+                let (fetch, change) = try Self.plan(
+                    answer, upon: snapshot, known, staging, lists: store.blockLists(of: key), spares: store.spareFiles(of: key))
                 return (fetch, staging, change)
             } catch {
                 try? RemoveTree.remove(staging)
@@ -166,7 +167,7 @@ struct VolumeSync: Sendable {
 
     /// What is to be done, by what the holder said and what is here.
     private static func plan(
-        _ found: FoundChanges, upon snapshot: VolumeSnapshot?, _ known: Int, _ staging: String, lists: BlockLists
+        _ found: FoundChanges, upon snapshot: VolumeSnapshot?, _ known: Int, _ staging: String, lists: BlockLists, spares: SpareFiles
     ) throws -> (DeltaFetch, Change) {
         let files = try snapshot?.files() ?? GenerationFiles(layers: [])
         func whole(_ generation: Int, _ manifest: VolumeManifest, _ delta: DeltaManifest, _ local: VolumeManifest) -> (DeltaFetch, Change) {
@@ -179,7 +180,7 @@ struct VolumeSync: Sendable {
         case .told(.same): return whole(known, VolumeManifest(), DeltaManifest(), VolumeManifest())
         case .told(.delta(let generation, let totals, let change)):
             let local: any GenerationLookup = try snapshot?.index() ?? VolumeManifest()
-            let fetch = try DeltaFetch(change, local: local, files: files, directory: staging, lists: lists)
+            let fetch = try DeltaFetch(change, local: local, files: files, directory: staging, lists: lists, spares: spares)
             return (fetch, Change(generation: generation, what: change, totals: totals))
         case .told(.whole(let generation, let manifest)):
             let local = try snapshot?.manifest() ?? VolumeManifest()
