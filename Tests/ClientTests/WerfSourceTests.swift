@@ -40,6 +40,7 @@ import Testing
         #expect(source.project == "shop")
         #expect(source.name == "werf.yaml")
         #expect(source.werf?.names == ["app"])
+        #expect(source.origin == "commit \(try repository.git("rev-parse", "HEAD").prefix(12)) of \(repository.folder)")
         #expect(source.werf?.request == WerfRequest(config: Self.config, name: "werf.yaml", images: []))
         #expect(source.warnings.isEmpty)
         #expect(TemporaryRepository.text("\(source.context)/main.c") == "1")

@@ -16,6 +16,8 @@ struct BuildSource: Sendable {
     var secrets: SecretValues
     /// There for a werf.yaml.
     var werf: WerfSubmission?
+    /// What is read, for progress: the folder, or the commit.
+    var origin: String { werf?.commit ?? "context \(context)" }
     /// What the user should know before the build.
     var warnings: [String] = []
 

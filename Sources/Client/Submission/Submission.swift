@@ -49,7 +49,7 @@ struct Submission: Sendable {
     }
 
     private func loadContext() async throws -> ContextTree {
-        let vertex = await screen.begin("load context \(source.context)")
+        let vertex = await screen.begin("load \(source.origin)")
         do {
             let scanner = ContextScanner(
                 ignore: source.ignore, index: ContextIndex.path(for: source.context, environment: environment))

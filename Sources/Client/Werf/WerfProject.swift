@@ -56,7 +56,8 @@ struct WerfProject: Sendable {
             secrets: try SecretValues(secrets, environment: environment, folder: context, option: "secret "),
             werf: WerfSubmission(
                 request: WerfRequest(config: text, name: facts.file, images: options.images, files: try texts(of: facts)),
-                names: facts.images.map(\.name), checkout: checkout),
+                names: facts.images.map(\.name), checkout: checkout,
+                commit: checkout == nil ? nil : repository.map { "commit \($0.commit.hash.prefix(12)) of \(context)" }),
             warnings: try warnings())
     }
 

@@ -10,6 +10,8 @@ struct WerfSubmission: Sendable {
     var names: [String]
     /// The commit's files; nil where the work tree is built as it is.
     var checkout: GitCheckout?
+    /// `commit 1a2b3c4d5e6f of FOLDER`, where a commit is built.
+    var commit: String?
 
     private static let fileNames = ["werf.yaml", "werf.yml"]
 
