@@ -59,7 +59,7 @@ tell_receiver() {
 # Bytes in both directions on the connections to the holder, within TCP.
 wire_bytes() {
     ss -tinH state established "( dport = :${holder_address##*:} )" |
-        awk -v RS='[ \t\n]+' -F: '/^bytes_(sent|received):/ { all += $2 } END { printf "%d", all }'
+        awk -v RS='[ \t\n]+' -F: '/^bytes_(sent|received):/ { all += $2 } END { printf "%.0f", all }'
 }
 
 # volumes_choose ID CASE COUNT: a new volume with the data of a case, at the holder and as rsync's source and destination; the receiver
