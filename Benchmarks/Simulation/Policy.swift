@@ -37,9 +37,12 @@ public struct FarmPolicy: PlacementPolicy {
 
     private static let platform = Platform(os: "linux", architecture: "amd64")
 
+    /// Stages of the simulation have their slots to themselves: with hardly any contention.
+    ///
     /// - Parameter copying: nil for the scheduler's own value.
     public init(copying: Double? = nil) {
         var policy = SchedulingPolicy()
+        policy.contention = 0.1
         if let copying { policy.copying = copying }
         scheduler = Scheduler(policy: policy)
     }

@@ -7,9 +7,9 @@ public struct SchedulingPolicy: Sendable, Hashable {
     /// Of the time that it takes to bring a volume or layer to an agent, the part that counts in the comparison: the copy serves later stages
     /// too. 1 moves least; less makes more copies, and so shorter waits later. By simulation.
     public var copying: Double = 0.5
-    /// How much longer a stage is taken to need on an agent that is otherwise full than on one that is idle. Little, since usual durations were
-    /// measured among others; enough that of agents that have the same the least busy one is taken, which keeps slots free where caches are.
-    public var contention: Double = 0.1
+    /// How much longer a stage takes on an agent that is otherwise full than on one that is idle: stages share processors and disks. Where they
+    /// don't, a tenth is enough to keep slots free where caches are.
+    public var contention: Double = 0.5
     /// How much longer a stage takes by emulation: what an interpreter of machine code costs.
     public var emulation: Double = 8
     /// Seconds that a preferred label is worth: a wish, which a short queue or a small cache does not outweigh, and a long one does.

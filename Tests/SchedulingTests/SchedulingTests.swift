@@ -52,6 +52,14 @@ import Testing
         #expect(scheduler.placements().map(\.agent) == ["a", "b"])
     }
 
+    @Test func `a short way for bytes does not keep two stages on one agent`() {
+        let base = C.layer("base", 300_000_000)
+        var scheduler = Scheduler([C.agent("a"), C.agent("b")])
+        scheduler.hold(base.diffID, agent: "a")
+        for stage in ["1", "2"] { scheduler.submit(C.stage(stage) { $0.layers = [base] }) }
+        #expect(scheduler.placements().map(\.agent) == ["a", "b"])
+    }
+
     @Test func `a busy warm agent is waited for when moving the cache takes longer, and not when its queue is long`() {
         let demand = C.stage {
             $0.volumes = [VolumeDemand(name: "v", head: 1, bytes: 20_000_000_000)]
