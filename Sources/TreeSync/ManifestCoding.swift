@@ -19,6 +19,9 @@ extension VolumeManifest {
     /// No manifest, encoded, is larger: room for two million files.
     public static let encodedLimit = 256 << 20
 
+    /// No volume has more names: some 200 bytes of memory each.
+    public static let entryLimit = 4_000_000
+
     /// The binary form, its own digest at the end.
     public func encoded() -> [UInt8] {
         var encoder = ByteEncoder(reserving: entries.count * 96)
@@ -161,7 +164,7 @@ extension ByteDecoder {
     /// A count of things of which each takes at least `minimum` bytes.
     mutating func count(of minimum: Int) throws -> Int {
         let count = try number(Int.self, upTo: Int.max)
-        guard count <= remaining / minimum else { throw TreeSyncError.badManifest("a count of \(count)") }
+        guard count <= min(remaining / minimum, VolumeManifest.entryLimit) else { throw TreeSyncError.badManifest("a count of \(count)") }
         return count
     }
 

@@ -17,6 +17,14 @@ public enum TreeSyncError: Error, Sendable, Equatable {
     /// The tree has something that volumes don't keep.
     case unsupported(path: String, what: String)
 
+    /// True for what only a peer that is damaged or hostile sends.
+    public var isOfPeer: Bool {
+        switch self {
+        case .badManifest, .badStream: true
+        default: false
+        }
+    }
+
     static func last(_ operation: String, _ path: String) -> TreeSyncError { .system(operation: operation, path: path, code: errno) }
     static func last(_ operation: String, _ path: TreePath) -> TreeSyncError { .last(operation, TreePaths.text(path)) }
 }

@@ -110,6 +110,26 @@ struct StepMountTests {
         #expect(result.changed == [])
     }
 
+    @Test(arguments: ["/proc", "/proc/1/root/etc", "/sys/x", "/root-of-1", "/bin/busybox/x"])
+    func `a target that works on no machine is the step's fault`(target: String) async throws {
+        let bench = try Bench()
+        symlink("/proc/1/root/tmp", bench.layer + "/root-of-1")
+        let error = await #expect(throws: SandboxError.self) {
+            _ = try await bench.shell("true") { $0.mounts = [.init(target: target, source: .tmpfs(size: nil), readOnly: false)] }
+        }
+        #expect(error?.isOfMachine == false, "\(String(describing: error))")
+        #expect(error.map { "\($0)".contains(target) } == true, "\(String(describing: error))")
+    }
+
+    @Test(arguments: ["/bin/busybox/x", "/" + String(repeating: "x", count: 300)])
+    func `a working directory that no machine can have is the step's fault`(directory: String) async throws {
+        let bench = try Bench()
+        let error = await #expect(throws: SandboxError.self) {
+            _ = try await bench.run(StepSpec(arguments: ["/bin/true"], workingDirectory: directory))
+        }
+        #expect(error?.isOfMachine == false, "\(String(describing: error))")
+    }
+
     @Test func `a source in a tree does not lead out of it`() async throws {
         let bench = try Bench()
         let source = try source(bench)

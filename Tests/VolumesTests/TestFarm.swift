@@ -46,8 +46,10 @@ final class TestFarm: Sendable {
     }
 
     /// Starts an agent, runs the body, stops it.
-    func agent(_ name: String, layers: any LayerSource = NoLayers()) async throws -> TestAgent {
-        let agent = try TestAgent(name, farm: self, layers: layers)
+    func agent(
+        _ name: String, layers: any LayerSource = NoLayers(), patience: PeerPatience = PeerPatience()
+    ) async throws -> TestAgent {
+        let agent = try TestAgent(name, farm: self, layers: layers, patience: patience)
         try await agent.start()
         return agent
     }
@@ -67,12 +69,12 @@ final class TestAgent: Sendable {
     let server: HTTPServer
     let farm: TestFarm
 
-    init(_ name: String, farm: TestFarm, layers: any LayerSource) throws {
+    init(_ name: String, farm: TestFarm, layers: any LayerSource, patience: PeerPatience = PeerPatience()) throws {
         self.name = name
         self.farm = farm
         let identity = try farm.identity(name)
         store = try VolumeStore(directory: "\(farm.directory)/\(name)")
-        peers = PeerClient(identity: identity)
+        peers = PeerClient(identity: identity, patience: patience)
         var logger = Logger(label: name)
         logger.logLevel = .error
         service = VolumeService(

@@ -104,14 +104,19 @@ public final class LayerStore: Sendable {
             try FileDescriptor(Array((directory + "/" + path(of: top)).utf8), flags: O_RDONLY | O_DIRECTORY).status()
         }
         let staging = StagingLayer(name: temporaryName(), in: directory)
-        try Self.makeDirectory(staging.path, 0o700)
-        try Self.makeDirectory(staging.upper)
-        try Self.makeDirectory(staging.work)
-        guard let status else { return staging }
-        guard chown(staging.upper, status.uid, status.gid) == 0, chmod(staging.upper, UInt32(status.mode)) == 0 else {
-            throw LayerStoreError.call("set the owner and mode of", staging.upper)
+        do {
+            try Self.makeDirectory(staging.path, 0o700)
+            try Self.makeDirectory(staging.upper)
+            try Self.makeDirectory(staging.work)
+            guard let status else { return staging }
+            guard chown(staging.upper, status.uid, status.gid) == 0, chmod(staging.upper, UInt32(status.mode)) == 0 else {
+                throw LayerStoreError.call("set the owner and mode of", staging.upper)
+            }
+            return staging
+        } catch {
+            try? discard(staging)
+            throw error
         }
-        return staging
     }
 
     /// Makes a layer of what lies in the staging's upper directory, which must not be mounted or changed any more. The staging is used up.

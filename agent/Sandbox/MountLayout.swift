@@ -33,6 +33,9 @@ struct MountLayout {
     /// These are file systems of the runtime's, which makes places in them itself.
     private static let systemPlaces = ["/dev", "/proc", "/sys"]
 
+    /// Of the kernel's: nothing can be made in them, and what is mounted there would hide what programs and the runtime rely on.
+    private static let kernelPlaces = ["/proc", "/sys"]
+
     /// - Parameters:
     ///   - root: where the image is mounted.
     ///   - bundle: where files that are mounted are written.
@@ -60,6 +63,10 @@ struct MountLayout {
     private mutating func add(_ mount: StepSpec.Mount, root: String) throws(SandboxError) {
         let target = try RootPath.resolve(mount.target, in: root)
         guard target != "/" else { throw .badMount(target: mount.target, reason: "that is the root itself") }
+        if let place = Self.kernelPlaces.first(where: { target == $0 || target.hasPrefix($0 + "/") }) {
+            let way = target == mount.target ? "" : "it leads to \(target), and "
+            throw .badMount(target: mount.target, reason: "\(way)\(place) is the kernel's; choose another target")
+        }
         var options = [mount.readOnly ? "ro" : "rw"]
         let source: String?
         switch mount.source {
@@ -148,7 +155,11 @@ struct MountLayout {
         var path = base
         for component in rest.split(separator: "/") {
             path += "/" + component
-            if !Files.exists(path) { try Files.makeDirectory(path) }
+            if !Files.exists(path) {
+                try Files.makeDirectory(path)
+            } else if !Files.isDirectory(path) {
+                throw .badStep("the working directory \(workingDirectory) goes through a file")
+            }
         }
     }
 }

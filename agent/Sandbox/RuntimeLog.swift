@@ -22,7 +22,9 @@ enum RuntimeLog {
         guard code != 0, let message = message(in: try Files.read(log, limit: limit) ?? []) else {
             return StepEnd(code: Int(code))
         }
-        guard let ownCode = codeOfCommand(message) else { throw SandboxError.runtime(message) }
+        guard let ownCode = codeOfCommand(message) else {
+            throw isOfStep(message) ? SandboxError.badStep(message) : SandboxError.runtime(message)
+        }
         return StepEnd(code: ownCode)
     }
 
@@ -33,6 +35,16 @@ enum RuntimeLog {
             return line.level == "error" || line.level == "fatal" ? line.msg : nil
         }.last
     }
+
+    /// What no machine would start: the command's length, its directory, places for mounts that are not what they should be.
+    static func isOfStep(_ message: String) -> Bool {
+        let text = message.lowercased()
+        return userErrors.contains { text.contains($0) }
+    }
+
+    private static let userErrors = [
+        "argument list too long", "chdir", "not a directory", "is a directory", "file name too long", "too many levels of symbolic",
+    ]
 
     /// What a shell would have answered, where the message is about the command itself.
     static func codeOfCommand(_ message: String) -> Int? {

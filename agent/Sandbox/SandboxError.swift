@@ -18,6 +18,8 @@ public enum SandboxError: Error, Sendable, CustomStringConvertible {
     case runtime(String)
     /// The step's user is not in the image, or its passwd or group file can't be used.
     case badUser(String)
+    /// The step asks for what can't be had on any machine.
+    case badStep(String)
     /// A mount's target or source can't be used.
     case badMount(target: String, reason: String)
 
@@ -35,16 +37,21 @@ public enum SandboxError: Error, Sendable, CustomStringConvertible {
             "no OCI runtime works on this machine: \(tried.joined(separator: "; ")). Install crun or runc, or name one by --runtime PATH"
         case .runtime(let message): "the OCI runtime could not start the step: \(message)"
         case .badUser(let message): message
+        case .badStep(let message): "the step can't be started: \(message)"
         case .badMount(let target, let reason): "cannot mount at \(target): \(reason)"
         }
     }
 
     static func text(of error: Int32) -> String { String(cString: strerror(error)) }
 
+    /// What a path of the step's or of its image makes of a system call, on whatever machine.
+    private static let errorsOfPaths: Set<Int32> = [ENOTDIR, EISDIR, EEXIST, ELOOP, ENAMETOOLONG]
+
     /// True where the machine is at fault and another may do better.
     public var isOfMachine: Bool {
         switch self {
-        case .badUser, .badMount: false
+        case .badUser, .badMount, .badStep: false
+        case .system(_, _, let error): !Self.errorsOfPaths.contains(error)
         default: true
         }
     }

@@ -11,9 +11,13 @@ public actor PeerClient {
     private static let headDeadline = Duration.seconds(60)
 
     private let identity: TLSIdentity
+    private let patience: PeerPatience
     private var clients: [String: HTTPClient] = [:]
 
-    public init(identity: TLSIdentity) { self.identity = identity }
+    public init(identity: TLSIdentity, patience: PeerPatience = PeerPatience()) {
+        self.identity = identity
+        self.patience = patience
+    }
 
     /// Closes all connections.
     public func close() async {
@@ -28,7 +32,7 @@ public actor PeerClient {
         let response = try await send(ClientRequest(method: "GET", target: "\(PeerRoutes.layerPrefix)\(diffID)"), to: holder)
         let pipe = BytePipe()
         // Ends with the body or with the reader, whichever is first.
-        Task { await PipeBridge.pump(response.body, into: pipe) }
+        Task { [patience] in await PipeBridge.pump(response.body, into: pipe, patience: patience) }
         return pipe
     }
 
@@ -41,10 +45,12 @@ public actor PeerClient {
         let response = try await send(
             ClientRequest(method: "POST", target: PeerRoutes.changes, body: .bytes(ByteBuffer(bytes: question))), to: holder)
         let pipe = BytePipe()
-        async let arriving: Void = PipeBridge.pump(response.body, into: pipe)
-        let result = try await BlockingPool.shared.run {
-            defer { pipe.abandon() }
-            return try ChangesAnswer.read(from: pipe)
+        async let arriving: Void = PipeBridge.pump(response.body, into: pipe, patience: patience)
+        let result = try await trusting(holder) {
+            try await BlockingPool.shared.run {
+                defer { pipe.abandon() }
+                return try ChangesAnswer.read(from: pipe)
+            }
         }
         await arriving
         return result
@@ -56,7 +62,9 @@ public actor PeerClient {
     ) async throws -> TreeComparison.Outcome {
         let head = Base64URL.encode(try FarmJSON.encode(FetchHead(key: key, generation: generation)))
         let request = BytePipe()
-        let questions = OutboundBody.stream(length: nil) { writer in try await PipeBridge.pump(request, into: writer) }
+        let questions = OutboundBody.stream(length: nil) { [patience] writer in
+            try await PipeBridge.pump(request, into: writer, patience: patience)
+        }
         // Unblocks whoever writes or reads it, however this ends.
         defer { request.abandon() }
         let response = try await send(
@@ -64,15 +72,17 @@ public actor PeerClient {
                 method: "POST", target: PeerRoutes.compare, headers: [HeaderField(PeerRoutes.headHeader, head)], body: questions),
             to: holder)
         let pipe = BytePipe()
-        async let arriving: Void = PipeBridge.pump(response.body, into: pipe)
+        async let arriving: Void = PipeBridge.pump(response.body, into: pipe, patience: patience)
         var random = SystemRandomNumberGenerator()
         let secret = (0..<TreeComparison.keyLength).map { _ in UInt8.random(in: .min ... .max, using: &random) }
-        let result = try await BlockingPool.shared.run {
-            defer {
-                request.finish()
-                pipe.abandon()
+        let result = try await trusting(holder) {
+            try await BlockingPool.shared.run {
+                defer {
+                    request.finish()
+                    pipe.abandon()
+                }
+                return try TreeComparison.run(local: tree, key: secret, request: request, response: pipe)
             }
-            return try TreeComparison.run(local: tree, key: secret, request: request, response: pipe)
         }
         await arriving
         return result
@@ -83,21 +93,33 @@ public actor PeerClient {
         _ round: DeltaFetch.Round, of fetch: DeltaFetch, from holder: Holder, key: VolumeKey, generation: Int
     ) async throws -> (again: DeltaFetch.Round, received: Int64) {
         let head = Base64URL.encode(try FarmJSON.encode(FetchHead(key: key, generation: generation)))
-        let wanted = OutboundBody.stream(length: nil) { writer in
-            try await PipeBridge.stream(on: .shared, to: writer) { try fetch.writeRequest(round, to: $0) }
+        let wanted = OutboundBody.stream(length: nil) { [patience] writer in
+            try await PipeBridge.stream(on: .shared, to: writer, patience: patience) { try fetch.writeRequest(round, to: $0) }
         }
         let response = try await send(
             ClientRequest(
                 method: "POST", target: PeerRoutes.fetch, headers: [HeaderField(PeerRoutes.headHeader, head)], body: wanted),
             to: holder)
         let pipe = BytePipe()
-        async let arriving: Void = PipeBridge.pump(response.body, into: pipe)
-        let result = try await BlockingPool.shared.run {
-            defer { pipe.abandon() }
-            return try fetch.readResponse(round, from: pipe)
+        async let arriving: Void = PipeBridge.pump(response.body, into: pipe, patience: patience)
+        let result = try await trusting(holder) {
+            try await BlockingPool.shared.run {
+                defer { pipe.abandon() }
+                return try fetch.readResponse(round, from: pipe)
+            }
         }
         await arriving
         return result
+    }
+
+    /// Closes the connection to a holder that does not keep to the protocol: nothing else that it sends is worth reading.
+    private func trusting<T: Sendable>(_ holder: Holder, _ body: @Sendable () async throws -> T) async throws -> T {
+        do {
+            return try await body()
+        } catch let error as TreeSyncError where error.isOfPeer {
+            await clients.removeValue(forKey: holder.address)?.close()
+            throw error
+        }
     }
 
     private func send(_ request: ClientRequest, to holder: Holder) async throws -> ClientResponse {

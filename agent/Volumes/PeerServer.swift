@@ -13,6 +13,7 @@ public final class PeerServer: Sendable {
     private let store: VolumeStore
     private let layers: any LayerSource
     private let now: @Sendable () -> Timestamp
+    private let patience: PeerPatience
     private let disclaim: @Sendable (VolumeKey) async -> Void
     private let verifier = Mutex<GrantVerifier?>(nil)
 
@@ -21,11 +22,12 @@ public final class PeerServer: Sendable {
     ///   - disclaim: called when this agent is taken for a holder of a generation that it does not have.
     public init(
         store: VolumeStore, layers: any LayerSource, now: @escaping @Sendable () -> Timestamp,
-        disclaim: @escaping @Sendable (VolumeKey) async -> Void = { _ in }
+        patience: PeerPatience = PeerPatience(), disclaim: @escaping @Sendable (VolumeKey) async -> Void = { _ in }
     ) {
         self.store = store
         self.layers = layers
         self.now = now
+        self.patience = patience
         self.disclaim = disclaim
     }
 
@@ -109,8 +111,10 @@ public final class PeerServer: Sendable {
         }
         return ServerResponse(
             status: 200,
-            body: .stream(length: nil) { writer in
-                try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer) { try layers.write(diffID: diffID, to: $0) }
+            body: .stream(length: nil) { [patience] writer in
+                try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer, patience: patience) {
+                    try layers.write(diffID: diffID, to: $0)
+                }
             })
     }
 
@@ -136,15 +140,15 @@ public final class PeerServer: Sendable {
         }
         return ServerResponse(
             status: 200,
-            body: .stream(length: nil) { writer in
-                try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer) { try answer.write(to: $0) }
+            body: .stream(length: nil) { [patience] writer in
+                try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer, patience: patience) { try answer.write(to: $0) }
                 withExtendedLifetime(snapshot) {}
             })
     }
 
     private func fetch(_ head: FetchHead, _ body: InboundBody) async throws -> ServerResponse {
         let snapshot = try pinned(head)
-        return Self.conversation(body) { request, response in
+        return conversation(body) { request, response in
             try ContentSender.serve(request: request, files: try snapshot.files(), response: response)
         }
     }
@@ -152,7 +156,7 @@ public final class PeerServer: Sendable {
     private func compare(_ head: FetchHead, _ body: InboundBody) throws -> ServerResponse {
         let snapshot = try pinned(head)
         let store = store
-        return Self.conversation(body) { request, response in
+        return conversation(body) { request, response in
             try ComparisonServer.serve(request: request, tree: try store.tree(of: snapshot), response: response)
         }
     }
@@ -166,16 +170,16 @@ public final class PeerServer: Sendable {
     }
 
     /// A response that is made while the request arrives.
-    private static func conversation(
+    private func conversation(
         _ body: InboundBody, _ serve: @escaping @Sendable (_ request: BytePipe, _ response: BytePipe) throws -> Void
     ) -> ServerResponse {
         ServerResponse(
             status: 200,
-            body: .stream(length: nil) { writer in
+            body: .stream(length: nil) { [patience] writer in
                 let request = BytePipe()
-                async let incoming: Void = PipeBridge.pump(body, into: request)
+                async let incoming: Void = PipeBridge.pump(body, into: request, patience: patience)
                 do {
-                    try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer) { response in
+                    try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer, patience: patience) { response in
                         defer { request.abandon() }
                         try serve(request, response)
                     }

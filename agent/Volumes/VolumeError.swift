@@ -1,5 +1,6 @@
 import FarmAPI
 import Glibc
+import TreeSync
 
 /// Why a volume can't be used.
 public enum VolumeError: Error, Sendable, CustomStringConvertible {
@@ -8,6 +9,10 @@ public enum VolumeError: Error, Sendable, CustomStringConvertible {
     case requestedTwice(VolumeKey)
     /// A peer that answered with an error.
     case peerRefused(agent: String, status: Int, message: String)
+    /// A peer that stopped in the middle of a transfer, or trickled.
+    case peerTooSlow(Duration)
+    /// More names than a volume may have.
+    case tooManyEntries(VolumeKey, count: Int)
     /// Something went on meanwhile that makes this impossible; the caller may try again.
     case conflict(String)
     /// Users of the mount did not leave.
@@ -20,6 +25,10 @@ public enum VolumeError: Error, Sendable, CustomStringConvertible {
         case .system(let operation, let path, let code): "\(operation) \(path): \(String(cString: strerror(code)))"
         case .requestedTwice(let key): "the volume \(key.id) is asked for twice by one step"
         case .peerRefused(let agent, let status, let message): "agent \(agent) answered with status \(status): \(message)"
+        case .peerTooSlow(let window): "the other agent sent next to nothing for \(window.components.seconds) s"
+        case .tooManyEntries(let key, let count):
+            "the volume \(key.id) has \(count) names, more than the \(VolumeManifest.entryLimit) that a volume may have: what this step wrote "
+                + "to it is given up; let the build clean it, or remove it by 'farm volumes rm'"
         case .conflict(let what): what
         case .busy(let path): "\(path) is still in use after its last step"
         }

@@ -67,7 +67,9 @@ struct VolumePublisher: Sendable {
             let change = try index.index()
             if !index.leftOut.isEmpty {
                 let names = index.leftOut.prefix(5).joined(separator: ", ")
-                logger.warning("devices and sockets are not kept in a volume", metadata: ["volume": "\(key.id)", "paths": "\(names)"])
+                logger.warning(
+                    "devices, sockets and paths that are too long are not kept in a volume",
+                    metadata: ["volume": "\(key.id)", "paths": "\(names)"])
             }
             let totals = try (base?.totals ?? VolumeTotals()).applying(change.delta, upon: lower)
             return Candidate(change: change, lower: base, totals: totals, parent: parent)
@@ -76,6 +78,10 @@ struct VolumePublisher: Sendable {
             if candidate.change.delta.isEmpty { return .unchanged }
             let made = candidate
             let digest = try await BlockingPool.shared.run { Self.digest(made.change.delta, upon: made.parent) }
+            // Nobody could read it.
+            guard made.totals.files <= VolumeManifest.entryLimit else {
+                throw VolumeError.tooManyEntries(key, count: Int(made.totals.files))
+            }
             let request = PublishVolume(
                 key: key, digest: digest, parent: made.parent, bytes: made.totals.bytes, files: made.totals.files,
                 deltaBytes: made.change.delta.contentBytes)

@@ -16,7 +16,8 @@ struct FailureReport {
         if let failed = view.failed, !failed.tail.isEmpty { text += output(of: failed) }
         if let lines = view.failure?.lines { text += excerpt(lines) }
         let reason = view.failure.map { Printable.lines($0.message).joined(separator: "\n") } ?? "the build failed"
-        return text + (colours ? "\u{1B}[1;31mERROR:\u{1B}[0m " : "ERROR: ") + reason + "\n"
+        let hint = view.failure.flatMap { source.hint($0.message) }.map { Printable.line($0) + "\n" } ?? ""
+        return text + (colours ? "\u{1B}[1;31mERROR:\u{1B}[0m " : "ERROR: ") + reason + "\n" + hint
     }
 
     private func output(of step: BuildView.Vertex) -> String {

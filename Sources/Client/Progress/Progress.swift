@@ -29,6 +29,8 @@ struct ProgressPrinter {
     struct SourceText: Sendable {
         var name: String
         var text: String
+        /// What the submitter's folder can tell about an error; nil for nothing.
+        var hint: @Sendable (String) -> String? = { _ in nil }
     }
 
     /// A terminal's size and whether it may have colours.

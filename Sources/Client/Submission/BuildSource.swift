@@ -52,6 +52,18 @@ struct BuildSource: Sendable {
             secrets: try SecretValues(options.secrets, environment: environment))
     }
 
+    /// What an error message leaves unsaid: that a file which is missing in the context is in the folder, but ignored.
+    func hint(about message: String) -> String? {
+        let ending = "' does not exist"
+        guard message.hasSuffix(ending), let quote = message.dropLast(ending.count).lastIndex(of: "'") else { return nil }
+        let path = CleanPath.clean(String(message.dropLast(ending.count)[message.index(after: quote)...])).drop { $0 == "/" }
+        var status = stat()
+        guard !path.isEmpty, lstat("\(context)/\(path)", &status) == 0 else { return nil }
+        let isDirectory = status.st_mode & S_IFMT == S_IFDIR
+        guard ignore.decision(path: String(path), isDirectory: isDirectory) != .include else { return nil }
+        return "'\(path)' is in the folder, but .dockerignore leaves it out of the context: take it in by a line !\(path)"
+    }
+
     private static func dockerfilePath(_ options: SubmitOptions, context: String) throws(ClientError) -> String {
         if let file = options.file { return path(of: file, context: context) }
         let file = "\(context)/Dockerfile"

@@ -15,7 +15,7 @@ actor Screen {
     }
 
     /// What failures are shown in.
-    func show(_ source: BuildSource) { printer.source = .init(name: source.name, text: source.text) }
+    func show(_ source: BuildSource) { printer.source = .init(name: source.name, text: source.text, hint: { source.hint(about: $0) }) }
 
     func startTicking() {
         ticker = Task { [weak self] in
