@@ -108,7 +108,7 @@ let tests: [Target] = [
     .testTarget(name: "SchedulingTests", dependencies: ["BuildPlan", "Digests", "Scheduling"]),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
     .testTarget(name: "FileTreeTests", dependencies: ["BlockingIO", "BuildPlan", "CLinux", "Digests", "FileTree"]),
-    .testTarget(name: "TreeSyncTests", dependencies: ["BlockingIO", "Digests", "TreeSync", "CLinux"]),
+    .testTarget(name: "TreeSyncTests", dependencies: ["BlockingIO", "Digests", "TreeSync", "CLinux"], exclude: ["Corpus"]),
     .testTarget(name: "OCITests", dependencies: ["BuildPlan", "Digests", "OCI", "BlockingIO", "CLinux"]),
     .testTarget(name: "TransportTests", dependencies: [nio, nioPosix, "Transport", "Certificates"]),
     .testTarget(name: "CertificatesTests", dependencies: ["Certificates"]),
