@@ -1,0 +1,79 @@
+import FarmAPI
+import Glibc
+import Testing
+import TreeSync
+
+@testable import Volumes
+
+/// A disk that is full at the wrong moment: a small tmpfs under an agent's volumes.
+@Suite(.enabled(if: geteuid() == 0, "needs root"), .timeLimit(.minutes(3)))
+struct FullDiskTests {
+    let key = VolumeKey.test()
+
+    /// Runs with two agents, the second of which has a disk of so many megabytes.
+    private func withSmallDisk(_ megabytes: Int, _ body: (TestAgent, TestAgent, _ disk: String) async throws -> Void) async throws {
+        try await TestFarm.with { farm in
+            let disk = "\(farm.directory)/two"
+            mkdir(disk, 0o700)
+            try #require(mount("tmpfs", disk, "tmpfs", 0, "size=\(megabytes)m") == 0)
+            do {
+                let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+                try await body(one, two, disk)
+                await one.stop()
+                await two.stop()
+            } catch {
+                umount2(disk, Int32(MNT_DETACH))
+                throw error
+            }
+            #expect(umount2(disk, 0) == 0, "nothing is left that uses the disk")
+        }
+    }
+
+    private func names(_ agent: TestAgent) throws -> [String] { try VolumeFiles.names(in: agent.store.directory(of: key)) }
+
+    @Test func `what does not fit leaves the old generation, and comes when there is room`() async throws {
+        try await withSmallDisk(6) { one, two, disk in
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            try await two.step(key)
+            var expected: TreeDump?
+            try await one.step(key) { path in
+                try shell("echo 2 > f; mkdir d; for i in $(seq 10); do head -c 1000000 /dev/urandom > d/$i; done", in: path)
+                expected = try TreeDump(path)
+            }
+            let lease = try await two.step(key) { try shell("test $(cat f) = 1; test ! -e d", in: $0) }
+            #expect(lease.notes.contains { $0.contains("No space left on device") }, "\(lease.notes)")
+            #expect(two.store.generation(of: key) == 1)
+            #expect(try !names(two).contains { $0.hasPrefix(VolumeStore.stagingPrefix) })
+            try #require(mount("tmpfs", disk, "tmpfs", UInt(MS_REMOUNT), "size=64m") == 0)
+            try await two.step(key) { path in
+                let now = try TreeDump(path)
+                #expect(expected.flatMap { now.difference(from: $0) } == nil)
+            }
+            #expect(two.store.generation(of: key) == 2)
+            #expect(try !names(two).contains { $0.hasPrefix(VolumeStore.stagingPrefix) })
+        }
+    }
+
+    @Test func `a step that fills the disk loses what it wrote, and nothing else`() async throws {
+        try await withSmallDisk(6) { one, two, _ in
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            try await two.step(key)
+            await two.service.settle()
+            let before = try names(two)
+            for _ in 0..<2 {
+                // To the last byte: the first file leaves less than a block, the next ones take the inodes' memory.
+                await #expect(throws: (any Error).self) {
+                    try await two.step(key) { path in
+                        try shell(
+                            "dd if=/dev/zero of=fill bs=4096 2>/dev/null; for i in $(seq 2000); do : > x$i || break; done 2>/dev/null; true",
+                            in: path)
+                    }
+                }
+                #expect(two.store.generation(of: key) == 1)
+                #expect(try names(two) == before)
+            }
+            try await two.step(key) { try shell("test $(cat f) = 1; test ! -e fill; echo 2 > g", in: $0) }
+            try await one.step(key) { try shell("test $(cat g) = 2; test $(cat f) = 1", in: $0) }
+        }
+    }
+}
