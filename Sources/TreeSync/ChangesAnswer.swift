@@ -62,7 +62,7 @@ public enum ChangesAnswer: Sendable, Equatable {
         switch tag {
         case deltaTag:
             let bytes = Int64(try blocks.number(upTo: UInt64(Int64.max)))
-            let totals = VolumeTotals(bytes: bytes, files: Int64(try blocks.number(upTo: UInt64(Int64.max))))
+            let totals = VolumeTotals(bytes: bytes, files: Int64(try blocks.number(upTo: UInt64(VolumeManifest.entryLimit))))
             let change = try GenerationChange(decoding: try blocks.rest(upTo: VolumeManifest.encodedLimit))
             return (.delta(generation: generation, totals, change), blocks.received)
         case wholeTag:

@@ -7,7 +7,7 @@ import Synchronization
 
 /// What takes bytes of a peer, or of a disk that may be damaged: each as a function of those bytes, with an example that it accepts.
 enum FuzzTarget: String, CaseIterable, Sendable {
-    case whole, delta, digests, changes, wishes, answers, questions, comparison, signature, patch
+    case whole, delta, change, digests, changes, wishes, answers, questions, comparison, signature, patch
 
     /// A place with a generation of two files, one of them large enough for rsync deltas, and an empty directory to write to.
     struct Bench {
@@ -61,14 +61,14 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     var isFramed: Bool {
         switch self {
         case .changes, .wishes, .answers, .questions, .comparison: true
-        case .whole, .delta, .digests, .signature, .patch: false
+        case .whole, .delta, .change, .digests, .signature, .patch: false
         }
     }
 
     /// True for what ends with its own digest: changed examples get a new one.
     var isSealed: Bool {
         switch self {
-        case .whole, .delta, .digests: true
+        case .whole, .delta, .change, .digests: true
         default: false
         }
     }
@@ -78,9 +78,10 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         switch self {
         case .whole: return bench.next.encoded()
         case .delta: return bench.local.delta(to: bench.next).encoded()
+        case .change: return change(bench).encoded()
         case .digests: return SavedDigests(generation: 3, digests: DirectoryDigests(of: bench.next)).encoded()
         case .changes:
-            return try inside { try ChangesAnswer.delta(generation: 2, bench.local.delta(to: bench.next)).write(to: $0) }
+            return try inside { try ChangesAnswer.delta(generation: 2, VolumeTotals(bytes: 9, files: 9), change(bench)).write(to: $0) }
         case .wishes: return try inside { try fetch(bench).writeRequest(fetch(bench).prepare(), to: $0) }
         case .answers:
             return try inside { sink in try ContentSender.serve(request: answersRequest(bench), files: newFiles(bench), response: sink) }
@@ -109,10 +110,19 @@ enum FuzzTarget: String, CaseIterable, Sendable {
             // Whatever can be decoded can be applied, combined and carried out.
             _ = bench.local.applying(delta)
             _ = delta.followed(by: delta)
-            _ = delta.rebased(from: bench.local, onto: bench.next).numberingLinks(after: 3)
+            _ = try delta.rebased(from: bench.local, onto: bench.next).numberingLinks(after: 3)
             let staging = try bench.staging()
             let fetch = DeltaFetch(delta: delta, local: bench.local, files: bench.files, directory: staging)
             if try fetch.prepare().isEmpty { try fetch.finish() }
+        case .change:
+            let change = try GenerationChange(decoding: bytes)
+            try same(change.encoded(), bytes)
+            _ = change.followed(by: change)
+            _ = try change.rebased(from: bench.local, onto: bench.next).numberingLinks(after: 3)
+            let fetch = try DeltaFetch(change, local: bench.local, files: bench.files, directory: try bench.staging())
+            let round = try fetch.prepare()
+            try fetch.writeRequest(round, to: Discarded())
+            if round.isEmpty { try fetch.finish() }
         case .digests: _ = try SavedDigests(decoding: bytes)
         case .changes: _ = try ChangesAnswer.read(from: wire)
         case .wishes: try ContentSender.serve(request: wire, files: bench.files, response: Discarded())
@@ -141,8 +151,20 @@ enum FuzzTarget: String, CaseIterable, Sendable {
 
     private static let key = [UInt8](repeating: 3, count: TreeComparison.keyLength)
 
+    /// With what is known of the large file; the other files are new.
+    private func change(_ bench: Bench) -> GenerationChange {
+        let delta = bench.local.delta(to: bench.next)
+        let runs = [ContentRun(position: UInt64(Bench.new.count - Bench.old.count), length: UInt64(Bench.old.count), source: 0)]
+        let put = delta.puts.firstIndex { $0.path == Array("big".utf8) } ?? 0
+        return GenerationChange(delta: delta, bases: [FileBasis(put: put, path: Array("big".utf8), relation: .runs(runs))])
+    }
+
+    /// The answers by what is known, the wishes by signature.
     private func fetch(_ bench: Bench) throws -> DeltaFetch {
-        DeltaFetch(delta: bench.local.delta(to: bench.next), local: bench.local, files: bench.files, directory: try bench.staging())
+        if self == .answers {
+            return try DeltaFetch(change(bench), local: bench.local, files: bench.files, directory: try bench.staging())
+        }
+        return DeltaFetch(delta: bench.local.delta(to: bench.next), local: bench.local, files: bench.files, directory: try bench.staging())
     }
 
     private func answersRequest(_ bench: Bench) throws -> MemoryStream {

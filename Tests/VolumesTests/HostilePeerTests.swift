@@ -29,10 +29,9 @@ struct HostilePeerTests {
     }
 
     private static func delta(_ puts: [TreeEntry], _ deletions: [String] = []) throws -> [UInt8] {
+        let delta = DeltaManifest(unchecked: puts, deletions: deletions.map { Array($0.utf8) })
         let answer = Collected()
-        try ChangesAnswer.delta(
-            generation: 2, DeltaManifest(unchecked: puts, deletions: deletions.map { Array($0.utf8) })
-        ).write(to: answer)
+        try ChangesAnswer.delta(generation: 2, VolumeTotals(bytes: 1, files: 1), GenerationChange(delta)).write(to: answer)
         return answer.bytes
     }
 
