@@ -6,7 +6,7 @@ import Testing
     @Test(arguments: LoadKind.allCases) func `carries out every stage of a load, the same way each time, and never before it can be done`(
         kind: LoadKind
     ) throws {
-        let load = Load.generated(kind, seed: 3, agents: 8, stages: 300)
+        let load = Load.generated(kind, seed: 3, agents: 6, stages: 120)
         try load.check()
         func run() -> Figures {
             var simulator = Simulator(load, FarmPolicy())
@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test(arguments: SimplePolicy.Choice.allCases) func `carries out every stage by the ways of others`(choice: SimplePolicy.Choice) {
-        let load = Load.generated(.morning, seed: 3, agents: 8, stages: 300)
+        let load = Load.generated(.morning, seed: 3, agents: 6, stages: 120)
         var simulator = Simulator(load, SimplePolicy(choice, seed: 1))
         let figures = simulator.run()
         #expect(figures.decisions >= load.stageCount)
@@ -30,7 +30,7 @@ import Testing
     @Test(arguments: [LoadKind.morning, .rush, .cold]) func `waits less than the ways of others, on a small load of each kind`(
         kind: LoadKind
     ) {
-        let load = Load.generated(kind, seed: 5, agents: 12, stages: 1_500)
+        let load = Load.generated(kind, seed: 5, agents: 12, stages: 600)
         var simulator = Simulator(load, FarmPolicy())
         let farm = simulator.run()
         for choice in SimplePolicy.Choice.allCases {
