@@ -10,6 +10,7 @@ enum PipeBridge {
     /// Moves a body into a pipe until one of them ends, or the peer has been too slow.
     static func pump(_ body: InboundBody, into pipe: BytePipe, patience: PeerPatience) async {
         let watch = PeerWatch(patience)
+        let pace = Pace.current
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 if await watch.hasEnded() { pipe.finish(throwing: VolumeError.peerTooSlow(patience.window)) }
@@ -20,6 +21,8 @@ enum PipeBridge {
                     for try await part in body {
                         watch.came(part.readableBytes)
                         try await pipe.send(Array(part.readableBytesView))
+                        // Our own slowness, not the peer's.
+                        try await pace?.pass(part.readableBytes)
                         watch.waits()
                     }
                     pipe.finish()

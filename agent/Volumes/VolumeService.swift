@@ -15,9 +15,9 @@ public actor VolumeService: VolumeLeasing {
         var users: Int
     }
 
-    private let store: VolumeStore
+    let store: VolumeStore
     private let coordinator: any CoordinatorVolumes
-    private let sync: VolumeSync
+    let sync: VolumeSync
     private let publisher: VolumePublisher
     private let logger: Logger
     private let retry = RetryPolicy()
@@ -25,6 +25,8 @@ public actor VolumeService: VolumeLeasing {
     private var mounted: [VolumeKey: Mounted] = [:]
     private var doomed: Set<VolumeKey> = []
     private var maintenance: [VolumeKey: Task<Void, Never>] = [:]
+    /// Of what is being copied here in the background.
+    var paces: [VolumeKey: [Pace]] = [:]
 
     public init(store: VolumeStore, coordinator: any CoordinatorVolumes, peers: PeerClient, logger: Logger) {
         self.store = store
@@ -44,6 +46,7 @@ public actor VolumeService: VolumeLeasing {
         for request in requests where !seen.insert(request.key).inserted { throw VolumeError.requestedTwice(request.key) }
         let lasting = requests.filter { !$0.fresh }
         guard !lasting.isEmpty else { return try await mountAll(requests, granted: [:], lock: lock, Progress()) }
+        hurry(seen)
         let question = AcquireVolumes(
             assignment: assignment, lock: lock, needs: lasting.map { AcquireVolumes.Need(key: $0.key, sharing: $0.sharing) })
         var progress = Progress()
@@ -243,7 +246,7 @@ public actor VolumeService: VolumeLeasing {
     // MARK: Care
 
     /// Merging and writing through, while nobody waits for it.
-    private func maintain(_ key: VolumeKey) {
+    func maintain(_ key: VolumeKey) {
         let store = store
         let logger = logger
         let earlier = maintenance[key]
@@ -284,7 +287,9 @@ public actor VolumeService: VolumeLeasing {
         for task in maintenance.values { await task.value }
     }
 
-    private func locked<T: Sendable>(_ key: VolumeKey, _ body: () async throws -> T) async rethrows -> T {
+    func isMounted(_ key: VolumeKey) -> Bool { mounted[key] != nil }
+
+    func locked<T: Sendable>(_ key: VolumeKey, _ body: () async throws -> T) async rethrows -> T {
         if !locks.tryLock(key) { await withCheckedContinuation { locks.enqueue(key, $0) } }
         defer { locks.unlock(key) }
         return try await body()

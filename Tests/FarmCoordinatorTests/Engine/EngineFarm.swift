@@ -140,7 +140,7 @@ actor FakeAgent {
     }
 
     func beat() async throws {
-        try await farm.heartbeat(Heartbeat(epoch: epoch, running: Array(running), freeBytes: 0), from: name)
+        try await farm.heartbeat(Heartbeat(epoch: epoch, running: Array(running), freeBytes: 1 << 40), from: name)
     }
 
     /// The process is gone, and its sessions with it.

@@ -27,6 +27,8 @@ public struct AgentConfiguration: Configurable, Hashable {
     public var layerCacheSize = AgentConfiguration.defaultLayerCacheSize
     /// What of this machine builds may mount, each path with all that is below it.
     public var hostPaths: [String] = []
+    /// Bytes a second that copies of other agents' volumes may take in the background; 0 for all.
+    public var copyBandwidth = AgentConfiguration.defaultCopyBandwidth
     /// Cores and bytes of memory that one step may use; nil for all.
     public var stepCores: Double?
     public var stepMemory: Int64?
@@ -40,6 +42,8 @@ public struct AgentConfiguration: Configurable, Hashable {
     static let defaultPort = 7481
     /// A few dozen toolchain images with their builds.
     public static let defaultLayerCacheSize: Int64 = 100 << 30
+    /// Half of a gigabit link.
+    public static let defaultCopyBandwidth: Int64 = 64 << 20
     static let slotLimit = 1024
 
     static var cores: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }

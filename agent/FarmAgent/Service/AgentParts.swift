@@ -17,6 +17,7 @@ struct AgentParts: Sendable {
     let layers: LayerStore
     let volumeStore: VolumeStore
     let volumes: VolumeService
+    let copier: VolumeCopier
     let peers: PeerClient
     let peerServer: PeerServer
     let services: StageServices
@@ -84,7 +85,10 @@ struct AgentParts: Sendable {
                 Heartbeat(epoch: epoch, running: await runner.assignments, freeBytes: data.freeBytes), deadline: Heartbeats.deadline)
         }
         return AgentParts(
-            data: data, identity: identity, layers: layers, volumeStore: volumeStore, volumes: volumes, peers: peers,
+            data: data, identity: identity, layers: layers, volumeStore: volumeStore, volumes: volumes,
+            copier: VolumeCopier(
+                volumes: volumes, api: api, bytesPerSecond: configuration.copyBandwidth, isBusy: { await !runner.isIdle }, logger: logger),
+            peers: peers,
             peerServer: PeerServer(store: volumeStore, layers: layers, now: { .now }, disclaim: { await volumes.correct($0) }),
             services: services, runner: runner,
             holdings: holdings,

@@ -117,7 +117,8 @@ public final class AgentService: Sendable {
         case .export(let order): Task { await Exporter(services: parts.services).export(order) }
         // It waits for the end of what is done with the volume; other commands, and the session's pings, can't.
         case .dropVolume(let key): Task { await parts.volumes.drop(key) }
-        case .copyVolume, .verifyVolume: break
+        case .copyVolume(let order): Task { await parts.copier.obey(order) }
+        case .verifyVolume: break
         case .ping: break
         }
     }

@@ -23,6 +23,9 @@ actor StageRunner {
     /// The assignments that run, and those of which the coordinator has not heard everything.
     var assignments: [String] { services.outbox.assignments.union(running.keys).sorted() }
 
+    /// Whether no stage runs here.
+    var isIdle: Bool { running.isEmpty }
+
     /// Begins an assignment, unless it is known.
     func start(_ assignment: StageAssignment) {
         let id = assignment.id

@@ -85,6 +85,16 @@ extension CoordinatorConfiguration {
         Setting("build-retention", "days for which ended builds and their logs are kept", expected: "1 to 3650", \.engine.buildRetention) {
             Double($0).flatMap { (1...3650).contains($0) ? $0 * 86_400 : nil }
         },
+        Setting("volume-copies", "agents that shall have each volume's newest generation", expected: "1 to 8", \.engine.copies.copies) {
+            Int($0).flatMap { (1...8).contains($0) ? $0 : nil }
+        },
+        seconds("copy-settle", "seconds for which a volume must not change before it is copied", 0...3600, \.engine.copies.settle),
+        Setting(
+            "copy-concurrency", "copies of volumes that an agent receives at the same time", expected: "1 to 16",
+            \.engine.copies.concurrency
+        ) {
+            Int($0).flatMap { (1...16).contains($0) ? $0 : nil }
+        },
     ]
 
     private static func seconds(

@@ -18,6 +18,8 @@ struct AgentEntry {
     var lastHeard: Double
     var layers: Set<Digest> = []
     var volumes: [VolumeKey: Int] = [:]
+    /// On its disk, as its last heartbeat said.
+    var freeBytes: Int64?
     /// It was said that it is lost.
     var isLost = false
 

@@ -36,12 +36,14 @@ extension Coordinator {
         guard agentEntries[agent]?.volumes[held.key] != held.generation else { return }
         agentEntries[agent]?.volumes[held.key] = held.generation
         scheduler.hold(volume: Grant.object(of: held.key), generation: held.generation, agent: agent)
+        copies.suspect(held.key)
         outbox.append(.put(held, agent: agent))
     }
 
     func drop(volume: VolumeKey, _ agent: String) {
         guard agentEntries[agent]?.volumes.removeValue(forKey: volume) != nil else { return }
         scheduler.drop(volume: Grant.object(of: volume), agent: agent)
+        copies.suspect(volume)
         outbox.append(.remove(volume: volume, from: agent))
     }
 

@@ -13,6 +13,7 @@ extension Coordinator {
         expireClients()
         retain()
         expireUnschedulable()
+        planCopies()
         // Also for stages that no agent could take, and for agents whose queue was thought to be longer.
         schedule()
         // What it could not store is logged there; the next tick tries again.
@@ -26,6 +27,7 @@ extension Coordinator {
             agentEntries[name]?.session?.commands.finish()
             agentEntries[name]?.session = nil
             profile(name)
+            copies.forget(agent: name)
             logger.warning("an agent is lost", metadata: ["agent": "\(name)"])
             lost = true
         }

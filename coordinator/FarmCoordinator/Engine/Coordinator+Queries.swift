@@ -30,16 +30,20 @@ extension Coordinator {
 
     /// All agents that have ever joined, by name.
     public func agents() async -> [AgentDescription] {
-        agentEntries.values.sorted { $0.name < $1.name }.map { agent in
+        let copies = safeCopies()
+        return agentEntries.values.sorted { $0.name < $1.name }.map { agent in
             let isConnected = isReachable(agent) && agent.session != nil
-            return AgentDescription(
+            var description = AgentDescription(
                 name: agent.name, state: !isConnected ? .lost : agent.stored.drained ? .draining : .ready, labels: agent.stored.labels,
                 slots: agent.stored.slots, running: running(on: agent.name), address: agent.stored.address, runtime: agent.stored.runtime,
                 version: agent.stored.version, lastSeen: agent.stored.lastSeen)
+            description.onlyHere = onlyHere(agent, copies)
+            description.freeBytes = agent.freeBytes
+            return description
         }
     }
 
-    /// No new stages for the agent; those that run there end.
+    /// No new stages for the agent; those that run there end, and heads that only it has are copied to others.
     public func drain(_ agent: String) async throws { try await setDrained(agent, true) }
 
     /// New stages again.
@@ -51,6 +55,8 @@ extension Coordinator {
         agentEntries[agent] = entry
         profile(agent)
         outbox.append(.put(entry.stored))
+        for key in entry.volumes.keys { copies.suspect(key) }
+        planCopies()
         schedule()
         try await settle()
     }

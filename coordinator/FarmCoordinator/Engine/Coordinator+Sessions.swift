@@ -16,6 +16,7 @@ extension Coordinator {
                 stored: StoredAgent(name: agent, hello: hello, drained: false, lastSeen: clock.now(), report: 0), session: nil, lastHeard: 0
             )
         entry.session?.commands.finish()
+        copies.forget(agent: agent)
         let isRestarted = entry.stored.epoch != hello.epoch
         entry.stored = StoredAgent(
             name: agent, hello: hello, drained: entry.stored.drained, lastSeen: clock.now(),
@@ -64,6 +65,7 @@ extension Coordinator {
         guard agentEntries[agent]?.session?.number == number else { return }
         agentEntries[agent]?.session = nil
         profile(agent)
+        copies.forget(agent: agent)
         logger.info("an agent's session has ended", metadata: ["agent": "\(agent)"])
     }
 
@@ -73,6 +75,7 @@ extension Coordinator {
             throw EngineError.conflict("the coordinator does not know this process of \(agent): open a session")
         }
         heard(from: agent)
+        agentEntries[agent]?.freeBytes = heartbeat.freeBytes
         let now = clock.monotonic()
         for id in heartbeat.running {
             if let assignment = assignments[id], assignment.stored.agent == agent {

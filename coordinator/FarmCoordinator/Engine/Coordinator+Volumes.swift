@@ -70,13 +70,19 @@ extension Coordinator {
 
     /// All volumes, by project and id.
     public func volumes() async -> [VolumeDescription] {
-        ledger.current.map { volume in
+        let copies = safeCopies()
+        return ledger.current.map { volume in
             let holders = agentEntries.values.compactMap { agent in
                 agent.volumes[volume.key].map { VolumeDescription.Holder(agent: agent.name, generation: $0) }
             }
-            return VolumeDescription(
+            var description = VolumeDescription(
                 project: volume.key.project, id: volume.key.id, platform: volume.key.platform, generation: volume.head,
                 bytes: volume.bytes, files: volume.files, holders: holders.sorted { $0.agent < $1.agent })
+            description.copies = copies[volume.key, default: 0]
+            description.lastUsed = volume.lastUse == Timestamp(nanoseconds: 0) ? nil : volume.lastUse
+            description.changedAt = volume.publications.last?.time
+            description.inUse = locks.isInUse(volume.key)
+            return description
         }
     }
 
@@ -139,7 +145,7 @@ extension Coordinator {
         }
     }
 
-    private func holders(of key: VolumeKey, for agent: String) throws -> [Holder] {
+    func holders(of key: VolumeKey, for agent: String) throws -> [Holder] {
         let names = agentEntries.values.filter { $0.name != agent && $0.volumes[key] != nil }.map(\.name)
         return try holders(names, of: Grant.object(of: key), for: agent) { $0.volumes[key] }
     }

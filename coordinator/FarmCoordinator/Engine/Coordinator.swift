@@ -46,8 +46,11 @@ public actor Coordinator {
     var durations: [DurationKey: StoredDuration] = [:]
     /// The agent that makes an archive, by the export's id.
     var exports: [String: String] = [:]
+    var copies = VolumeCopies()
+    var careTotals = CareTotals()
     var nextNumber = 0
     var lastRetention: Double
+    var lastSweep = -Double.infinity
 
     var outbox: [Change] = []
     private var rung: [String: Int] = [:]

@@ -25,6 +25,8 @@ public struct EngineSettings: Sendable, Equatable {
 
     /// How agents are compared and shares are given.
     public var scheduling = SchedulingPolicy()
+    /// When heads of volumes are copied to other agents.
+    var copies = VolumeCopies.Policy()
 
     /// The defaults.
     public init() {}

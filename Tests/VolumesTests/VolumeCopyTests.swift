@@ -1,0 +1,88 @@
+import FarmAPI
+import Glibc
+import Testing
+
+@testable import Volumes
+
+@Suite(.enabled(if: geteuid() == 0, "needs root"), .timeLimit(.minutes(2)))
+struct VolumeCopyTests {
+    let key = VolumeKey.test()
+
+    private func order(_ farm: TestFarm, for agent: String) async throws -> CopyOrder {
+        CopyOrder(key: key, generation: await farm.coordinator.head(key), holders: try await farm.coordinator.holders(key, for: agent))
+    }
+
+    @Test func `a copy has what the holder has, and outlives it`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two, three) = (try await farm.agent("one"), try await farm.agent("two"), try await farm.agent("three"))
+            try await one.step(key) { try shell("mkdir d; echo kept > d/file", in: $0) }
+            let outcome = await two.service.copy(try await order(farm, for: "two"), bytesPerSecond: 0)
+            #expect(outcome.generation == 1 && outcome.error == nil && outcome.received > 0)
+            await two.service.announce(key, outcome.generation)
+            await one.stop()
+            try await three.step(key) { try shell("test $(cat d/file) = kept", in: $0) }
+            let again = await two.service.copy(try await order(farm, for: "two"), bytesPerSecond: 0)
+            #expect(again.generation == 1 && again.received == 0)
+            await two.stop()
+            await three.stop()
+        }
+    }
+
+    @Test func `a copy that nobody can give says why`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            let order = try await order(farm, for: "two")
+            await one.stop()
+            let outcome = await two.service.copy(order, bytesPerSecond: 0)
+            #expect(outcome.generation == 0)
+            #expect(outcome.error?.contains("one") == true, "\(outcome.error ?? "nothing")")
+            #expect(two.store.held().isEmpty)
+            await two.stop()
+        }
+    }
+
+    @Test func `a copy in the background keeps its pace, until a step waits for the volume`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+            try await one.step(key) { try shell("head -c 8000000 /dev/urandom > f; sha256sum f > sum", in: $0) }
+            let order = try await order(farm, for: "two")
+            // Eighty seconds at this pace.
+            async let copied = two.service.copy(order, bytesPerSecond: 100_000)
+            while await two.service.paces.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+            let start = ContinuousClock.now
+            try await two.step(key) { try shell("sha256sum -c sum > /dev/null", in: $0) }
+            #expect(ContinuousClock.now - start < .seconds(20))
+            #expect(await copied.generation == 1)
+            #expect(await two.service.paces.isEmpty)
+            await one.stop()
+            await two.stop()
+        }
+    }
+
+    @Test func `a pace lets through what it says`() async throws {
+        let pace = Pace(bytesPerSecond: 1_000_000)
+        let start = ContinuousClock.now
+        for _ in 0..<10 { try await pace.pass(20_000) }
+        #expect(ContinuousClock.now - start >= .milliseconds(190))
+        let none = Pace(bytesPerSecond: 0)
+        let second = ContinuousClock.now
+        try await none.pass(1 << 40)
+        #expect(ContinuousClock.now - second < .seconds(5))
+    }
+
+    @Test func `a volume in use is not copied over`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            try await two.step(key) { path in
+                try await one.step(key) { try shell("echo 2 > f", in: $0) }
+                let outcome = await two.service.copy(try await order(farm, for: "two"), bytesPerSecond: 0)
+                #expect(outcome.generation == 1 && outcome.error != nil)
+                try shell("test $(cat f) = 1", in: path)
+            }
+            await one.stop()
+            await two.stop()
+        }
+    }
+}
