@@ -42,17 +42,25 @@ struct Cancel: AsyncParsableCommand {
 }
 
 struct Agents: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List agents: their state, busy and all slots, runtime, address.")
+    static let configuration = CommandConfiguration(
+        abstract: "List agents: their state, busy and all slots, volumes that only they have, free space, runtime, address.")
     @OptionGroup var farm: FarmOptions
     @Flag(help: "Print JSON for programs.") var json = false
     func run() async throws { try await Listings(settings: try farm.settings()).agents(json: json) }
 }
 
 struct Drain: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Give an agent no new stages; those that run there end.")
+    static let configuration = CommandConfiguration(
+        abstract: "Give an agent no new stages; those that run there end, and volumes that only it has are copied to others.")
     @OptionGroup var farm: FarmOptions
     @Argument(help: ArgumentHelp("The agent's name, as 'farm agents' lists it.", valueName: "AGENT")) var agent: String
-    func run() async throws { try await Listings(settings: try farm.settings()).setDraining(agent, true) }
+    @Flag(help: "Return when nothing runs there any more and no volume is only there: the agent may be stopped.") var wait = false
+    func run() async throws {
+        let listings = Listings(settings: try farm.settings())
+        let (agent, wait) = (agent, wait)
+        try await listings.setDraining(agent, true)
+        if wait { try await Interrupts.cancelling { try await listings.waitUntilDrained(agent) } }
+    }
 }
 
 struct Resume: AsyncParsableCommand {
@@ -64,7 +72,8 @@ struct Resume: AsyncParsableCommand {
 
 struct Volumes: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List the volumes behind cache mounts, with their sizes and holders.", subcommands: [List.self, Remove.self],
+        abstract: "List the volumes behind cache mounts, with their sizes, last uses, copies and holders.",
+        subcommands: [List.self, Remove.self],
         defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {

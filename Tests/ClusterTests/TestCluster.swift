@@ -10,18 +10,33 @@ final class TestCluster: Sendable {
 
     let folder: TemporaryFolder
     private let process: pid_t
+    private let disks: [String]
     var data: String { folder.path("farm") }
     var configuration: String { folder.path("farm/client.yaml") }
 
-    private init(folder: TemporaryFolder, process: pid_t) {
+    private init(folder: TemporaryFolder, process: pid_t, disks: [String]) {
         self.folder = folder
         self.process = process
+        self.disks = disks
     }
 
     /// Starts it and waits until all agents have joined.
-    static func start(agents: Int) async throws -> TestCluster {
+    ///
+    /// - Parameters:
+    ///   - environment: settings of all daemons. Copies of volumes in the background are off unless it says otherwise: they would bring what
+    ///     tests measure before these look.
+    ///   - diskSizes: megabytes of a disk of its own for an agent, in memory.
+    static func start(agents: Int, environment: [String: String] = [:], diskSizes: [String: Int] = [:]) async throws -> TestCluster {
         let folder = try TemporaryFolder()
-        let cluster = TestCluster(folder: folder, process: try launch(folder, agents: agents))
+        for (agent, megabytes) in diskSizes {
+            for path in ["farm", "farm/\(agent)"] { mkdir(folder.path(path), 0o755) }
+            guard mount("tmpfs", folder.path("farm/\(agent)"), "tmpfs", 0, "size=\(megabytes)m") == 0 else {
+                throw ClientError.failed("no disk for \(agent): \(String(cString: strerror(errno)))")
+            }
+        }
+        let environment = ["FARM_VOLUME_COPIES": "1"].merging(environment) { $1 }
+        let cluster = TestCluster(
+            folder: folder, process: try launch(folder, agents: agents, environment), disks: diskSizes.keys.map { "farm/\($0)" })
         do {
             try await cluster.waitUntilReady()
         } catch {
@@ -31,10 +46,10 @@ final class TestCluster: Sendable {
         return cluster
     }
 
-    private static func launch(_ folder: TemporaryFolder, agents: Int) throws -> pid_t {
+    private static func launch(_ folder: TemporaryFolder, agents: Int, _ environment: [String: String]) throws -> pid_t {
         try Command.start(
             ["\(Command.programs)/farm", "dev", "--agents", "\(agents)", "--data", folder.path("farm"), "--listen", "127.0.0.1:0"],
-            output: folder.path("dev.out"), error: folder.path("dev.err"))
+            environment: environment, output: folder.path("dev.out"), error: folder.path("dev.err"))
     }
 
     private func waitUntilReady() async throws {
@@ -51,6 +66,7 @@ final class TestCluster: Sendable {
     func stop() async {
         kill(process, SIGTERM)
         _ = await Command.wait(for: process)
+        for disk in disks { umount2(folder.path(disk), Int32(MNT_DETACH)) }
         if getenv("FARM_TEST_KEEP") == nil { folder.remove() }
     }
 
@@ -149,9 +165,11 @@ final class TestCluster: Sendable {
 /// A suite that has a cluster for all its tests.
 struct ClusterTrait: SuiteTrait, TestScoping {
     var agents: Int
+    var environment: [String: String]
+    var diskSizes: [String: Int]
 
     func provideScope(for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void) async throws {
-        let cluster = try await TestCluster.start(agents: agents)
+        let cluster = try await TestCluster.start(agents: agents, environment: environment, diskSizes: diskSizes)
         do {
             try await cluster.importBusybox()
             try await TestCluster.$current.withValue(cluster) { try await function() }
@@ -165,7 +183,9 @@ struct ClusterTrait: SuiteTrait, TestScoping {
 
 extension Trait where Self == ClusterTrait {
     /// `farm dev` with this many agents, and the base image `busybox`.
-    static func cluster(agents: Int) -> Self { ClusterTrait(agents: agents) }
+    static func cluster(agents: Int, environment: [String: String] = [:], diskSizes: [String: Int] = [:]) -> Self {
+        ClusterTrait(agents: agents, environment: environment, diskSizes: diskSizes)
+    }
 }
 
 /// Waits for a condition; records an issue when it does not come.

@@ -31,7 +31,7 @@ struct ConfigurationTests {
     @Test(arguments: [
         ("slots", "0"), ("slots", "many"), ("coordinator", "host"), ("coordinator", "host:99999"), ("listen", ":1"), ("labels", "a"),
         ("labels", "=b"), ("runtime", "docker"), ("layer-cache-size", "-1"), ("layer-cache-size", "9999999T"), ("step-cores", "0"),
-        ("log-format", "xml"), ("log-level", "loud"), ("data", ""),
+        ("log-format", "xml"), ("log-level", "loud"), ("data", ""), ("volume-high", "0%"), ("volume-low", "101%"), ("volume-high", "much"),
     ]) func `bad values are refused by name`(key: String, value: String) {
         #expect { try read([(key, value)]) } throws: { "\($0)".contains("'\(key)'") }
     }
@@ -43,6 +43,16 @@ struct ConfigurationTests {
         #expect(throws: ConfigurationError.self) {
             try AgentConfiguration(file: ("agent.yaml", "labels: {a: [b]}"), environment: { _ in nil }, flags: [:])
         }
+    }
+
+    @Test func `disks have marks as shares or as bytes of volumes`() throws {
+        let read = try read([("volume-high", "80%"), ("volume-low", "20G")])
+        #expect(read.volumeHigh == .share(0.8) && read.volumeLow == .bytes(20 << 30))
+        // A reserve of the file system counts neither as used nor as there.
+        let disk = DiskSpace(used: 900, available: 100, free: 150)
+        #expect(read.volumeHigh.excess(of: disk, volumes: 5) == 100)
+        #expect(DiskMark.share(0.95).excess(of: disk, volumes: 5) == -50)
+        #expect(DiskMark.bytes(3).excess(of: disk, volumes: 5) == 2)
     }
 
     @Test func `values of all kinds are read`() throws {

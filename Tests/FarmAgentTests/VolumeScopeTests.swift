@@ -11,6 +11,7 @@ struct VolumeScopeTests {
     /// Counts what is held.
     private final class Shelf: VolumeLeasing {
         let held = Mutex<Set<String>>([])
+        let discarded = Mutex(0)
         let fails: Bool
 
         init(fails: Bool = false) { self.fails = fails }
@@ -26,12 +27,27 @@ struct VolumeScopeTests {
             held.withLock { _ = $0.remove(lease.lock) }
             if fails { throw Oops() }
         }
+
+        func discard(_ lease: VolumeLease) async throws {
+            discarded.withLock { $0 += 1 }
+            try await release(lease)
+        }
     }
 
     private struct Oops: Error {}
 
     private func use<T: Sendable>(_ shelf: Shelf, _ body: (VolumeLease) async throws -> T) async throws -> T {
         try await shelf.withLease([], assignment: "a", lock: "a/1", logger: Logger(label: "test"), body)
+    }
+
+    @Test func `what a step wrote while the disk was full is not published`() async throws {
+        let shelf = Shelf()
+        await #expect(throws: AgentError.self) { try await use(shelf) { _ in throw AgentError.diskFull("/data") } }
+        #expect(shelf.discarded.withLock { $0 } == 1)
+        #expect(shelf.held.withLock { $0 }.isEmpty)
+        // A step that fails by itself keeps its caches, as it does with others.
+        await #expect(throws: Oops.self) { try await use(shelf) { _ in throw Oops() } }
+        #expect(shelf.discarded.withLock { $0 } == 1)
     }
 
     @Test func `volumes are held while the body runs and no longer`() async throws {

@@ -25,6 +25,18 @@ struct ConfigurationTests {
         #expect(engine.maximumAttempts == 7 && engine.buildRetention == 2 * 86_400 && engine.contentsTimeout == 9)
     }
 
+    @Test func `Copies and quotas of volumes can be set`() throws {
+        let engine = try read(
+            "volume-copies: 3\ncopy-settle: 0\ncopy-concurrency: 2\nvolume-quota: 10G\nvolume-quotas: {app: 5G, a=b: 0}\nvolume-quota-low: 50\n"
+        ).engine
+        #expect(engine.copies.copies == 3 && engine.copies.settle == 0 && engine.copies.concurrency == 2)
+        #expect(engine.quotas.limit(of: "app") == 5 << 30)
+        #expect(engine.quotas.limit(of: "a=b") == nil)
+        #expect(engine.quotas.limit(of: "other") == 10 << 30)
+        #expect(engine.quotas.low == 0.5)
+        #expect(CoordinatorConfiguration().engine.quotas.limit(of: "other") == nil)
+    }
+
     @Test func `Files lie in the data directory unless they are named`() throws {
         let configuration = try read("data: /srv/farm\nkey: /etc/farm/key.pem\n")
         #expect(configuration.authority == "/srv/farm/authority/authority.pem")
@@ -39,6 +51,8 @@ struct ConfigurationTests {
     @Test(arguments: [
         "listen: nowhere", "listen: ':80'", "listen: 'a:99999'", "log-format: xml", "log-level: loud", "image-limit: -1", "image-limit: 1X",
         "data: ''", "lease: 1", "lease: soon", "attempts: 0", "attempts: 1.5", "build-retention: 0", "upload-timeout: -1",
+        "volume-copies: 0", "copy-settle: -1", "volume-quotas: {app: many}", "volume-quotas: 5G", "volume-quota: -1",
+        "volume-quota-low: 101",
     ])
     func `A value that makes no sense is an error`(_ text: String) {
         #expect(throws: ConfigurationError.self) { try read(text) }

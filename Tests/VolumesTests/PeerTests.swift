@@ -40,10 +40,8 @@ struct PeerTests {
             var mistake = HoldingsChange()
             mistake.volumes = [HeldVolume(key: key, generation: 3)]
             await farm.coordinator.change(mistake, by: "one")
-            let start = ContinuousClock.now
             let (answer, _) = try await two.peers.changes(
                 from: try await holder(of: farm, asking: "two"), key: key, known: 0, wanted: 3)
-            #expect(ContinuousClock.now - start < .seconds(2), "nothing was waited for that does not come")
             guard case .whole(generation: 1, _) = answer else {
                 Issue.record("\(answer)")
                 return

@@ -81,7 +81,8 @@ final class TestAgent: Sendable {
             store: store, coordinator: MemoryCoordinatorClient(agent: name, coordinator: farm.coordinator), peers: peers, logger: logger)
         let peerServer = PeerServer(
             store: store, layers: layers, now: { Timestamp(seconds: Int64(time(nil))) },
-            disclaim: { [service] in await service.correct($0) })
+            // Who would wait for what does not come shows by the test's time limit.
+            publicationPatience: .seconds(3600), disclaim: { [service] in await service.correct($0) })
         try peerServer.trust(grantKey: farm.coordinator.key.publicKey)
         self.peerServer = peerServer
         server = HTTPServer(

@@ -52,7 +52,7 @@ struct VolumeCopyTests {
             while await two.service.paces.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
             let start = ContinuousClock.now
             try await two.step(key) { try shell("sha256sum -c sum > /dev/null", in: $0) }
-            #expect(ContinuousClock.now - start < .seconds(20))
+            #expect(ContinuousClock.now - start < .seconds(60))
             #expect(await copied.generation == 1)
             #expect(await two.service.paces.isEmpty)
             await one.stop()

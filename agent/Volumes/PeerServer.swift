@@ -15,20 +15,24 @@ public final class PeerServer: Sendable {
     private let now: @Sendable () -> Timestamp
     private let patience: PeerPatience
     private let disclaim: @Sendable (VolumeKey) async -> Void
+    private let publicationPatience: Duration
     private let verifier = Mutex<GrantVerifier?>(nil)
 
     /// - Parameters:
     ///   - now: the time by which grants expire.
+    ///   - publicationPatience: how long who asks waits for a generation that is just being published.
     ///   - disclaim: called when this agent is taken for a holder of a generation that it does not have.
     public init(
         store: VolumeStore, layers: any LayerSource, now: @escaping @Sendable () -> Timestamp,
-        patience: PeerPatience = PeerPatience(), disclaim: @escaping @Sendable (VolumeKey) async -> Void = { _ in }
+        patience: PeerPatience = PeerPatience(), publicationPatience: Duration = PeerServer.publicationPatience,
+        disclaim: @escaping @Sendable (VolumeKey) async -> Void = { _ in }
     ) {
         self.store = store
         self.layers = layers
         self.now = now
         self.patience = patience
         self.disclaim = disclaim
+        self.publicationPatience = publicationPatience
     }
 
     /// The coordinator's Ed25519 key (32 bytes) of `AgentCommand.welcome`; until it is known, every request is refused. Throws when it is no
@@ -119,13 +123,15 @@ public final class PeerServer: Sendable {
     }
 
     /// The coordinator knows of a generation a moment before its maker has moved it into place.
-    private static let publicationAttempts = 100
+    public static let publicationPatience = Duration.seconds(2)
     private static let publicationPause = Duration.milliseconds(20)
 
     private func changes(_ question: ChangesQuestion) async throws -> ServerResponse {
         let store = store
-        for _ in 0..<Self.publicationAttempts
-        where store.generation(of: question.key) < question.wanted && store.announcements.isPending(question.key) {
+        let start = ContinuousClock.now
+        while store.generation(of: question.key) < question.wanted, store.announcements.isPending(question.key),
+            ContinuousClock.now - start < publicationPatience
+        {
             try await Task.sleep(for: Self.publicationPause)
         }
         if store.generation(of: question.key) < question.wanted {

@@ -67,4 +67,8 @@ public protocol VolumeLeasing: Sendable {
     ///
     /// The locks are free also when it throws. Not ended by cancellation.
     func release(_ lease: VolumeLease) async throws
+
+    /// Gives the volumes back without publishing what was written to them, also by other steps of this agent that share them now: it may
+    /// be half of something. Else as ``release(_:)``.
+    func discard(_ lease: VolumeLease) async throws
 }

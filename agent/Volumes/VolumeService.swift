@@ -19,11 +19,13 @@ public actor VolumeService: VolumeLeasing {
     private let coordinator: any CoordinatorVolumes
     let sync: VolumeSync
     private let publisher: VolumePublisher
-    private let logger: Logger
+    let logger: Logger
     private let retry = RetryPolicy()
     private var locks = KeyedLock<VolumeKey>()
     private var mounted: [VolumeKey: Mounted] = [:]
     private var doomed: Set<VolumeKey> = []
+    /// Mounts that are not to be published.
+    private var spoiled: Set<VolumeKey> = []
     private var maintenance: [VolumeKey: Task<Void, Never>] = [:]
     /// Of what is being copied here in the background.
     var paces: [VolumeKey: [Pace]] = [:]
@@ -179,6 +181,11 @@ public actor VolumeService: VolumeLeasing {
         try await Task { try await releaseAll(lease) }.value
     }
 
+    public func discard(_ lease: VolumeLease) async throws {
+        for use in lease.uses { if case .shared(let key) = use { spoiled.insert(key) } }
+        try await release(lease)
+    }
+
     private func releaseAll(_ lease: VolumeLease) async throws {
         var failure: (any Error)?
         for use in lease.uses {
@@ -231,7 +238,8 @@ public actor VolumeService: VolumeLeasing {
             return
         }
         mounted[key] = nil
-        if doomed.contains(key) {
+        let isSpoiled = spoiled.remove(key) != nil
+        if isSpoiled || doomed.contains(key) {
             try await leave(.scratch(use.mount, use.base))
         } else if case .gone = try await publisher.publish(use.mount, of: key, upon: use.base) {
             doomed.insert(key)

@@ -89,10 +89,11 @@ public struct Listings: Sendable {
     /// `farm agents`.
     public func agents(json: Bool) async throws {
         try await print([AgentDescription].self, "/api/v1/agents", json: json) { agents in
-            var table = Table(["AGENT", "STATE", "STAGES", "PLATFORM", "RUNTIME", "ADDRESS", "SEEN"])
+            var table = Table(["AGENT", "STATE", "STAGES", "ONLY HERE", "FREE", "PLATFORM", "RUNTIME", "ADDRESS", "SEEN"])
             for agent in agents {
                 table.append([
-                    agent.name, agent.state.rawValue, "\(agent.running)/\(agent.slots)",
+                    agent.name, agent.state.rawValue, "\(agent.running)/\(agent.slots)", "\(agent.onlyHere)",
+                    agent.freeBytes.map { Human.bytes($0) } ?? "?",
                     "\(agent.labels["os"] ?? "?")/\(agent.labels["arch"] ?? "?")", agent.runtime, agent.address,
                     Self.age(agent.lastSeen),
                 ])
@@ -108,13 +109,32 @@ public struct Listings: Sendable {
         }
     }
 
+    /// `farm drain --wait`: returns when nothing runs on the agent and everything that only it had is elsewhere. What is waited for goes to
+    /// standard error as it changes.
+    public func waitUntilDrained(_ agent: String) async throws {
+        var told = ""
+        while true {
+            let agents = try await asking { try await $0.get([AgentDescription].self, "/api/v1/agents") }
+            guard let state = agents.first(where: { $0.name == agent }) else { throw ClientError.failed("there is no agent \(agent)") }
+            if state.running == 0, state.onlyHere == 0 { return }
+            guard state.state != .ready else { throw ClientError.failed("agent \(agent) was resumed meanwhile") }
+            let rest = "\(agent): \(state.running) stages run, \(state.onlyHere) volumes are only there\n"
+            if rest != told { Screen.write(rest) }
+            told = rest
+            try await Task.sleep(for: Self.drainInterval)
+        }
+    }
+
+    private static let drainInterval = Duration.milliseconds(500)
+
     /// `farm volumes`.
     public func volumes(json: Bool) async throws {
         try await print([VolumeDescription].self, "/api/v1/volumes", json: json) { volumes in
-            var table = Table(["PROJECT", "ID", "PLATFORM", "GENERATION", "SIZE", "FILES", "HELD BY"], flexible: 1)
+            var table = Table(["PROJECT", "ID", "PLATFORM", "GENERATION", "SIZE", "FILES", "USED", "COPIES", "HELD BY"], flexible: 1)
             for volume in volumes {
                 table.append([
                     volume.project, volume.id, "\(volume.platform)", "\(volume.generation)", Human.bytes(volume.bytes), "\(volume.files)",
+                    volume.inUse ? "in use" : volume.lastUsed.map(Self.age) ?? "?", "\(volume.copies)",
                     Self.holders(of: volume),
                 ])
             }

@@ -27,6 +27,9 @@ public struct AgentConfiguration: Configurable, Hashable {
     public var layerCacheSize = AgentConfiguration.defaultLayerCacheSize
     /// What of this machine builds may mount, each path with all that is below it.
     public var hostPaths: [String] = []
+    /// Above this, volumes and layers are removed, until ``volumeLow`` is reached.
+    public var volumeHigh = AgentConfiguration.defaultHigh
+    public var volumeLow = AgentConfiguration.defaultLow
     /// Bytes a second that copies of other agents' volumes may take in the background; 0 for all.
     public var copyBandwidth = AgentConfiguration.defaultCopyBandwidth
     /// Cores and bytes of memory that one step may use; nil for all.
@@ -42,6 +45,10 @@ public struct AgentConfiguration: Configurable, Hashable {
     static let defaultPort = 7481
     /// A few dozen toolchain images with their builds.
     public static let defaultLayerCacheSize: Int64 = 100 << 30
+    /// File systems become slow above it, and the next build needs some room.
+    public static let defaultHigh = DiskMark.share(0.95)
+    /// Enough that not every step has something removed.
+    public static let defaultLow = DiskMark.share(0.9)
     /// Half of a gigabit link.
     public static let defaultCopyBandwidth: Int64 = 64 << 20
     static let slotLimit = 1024

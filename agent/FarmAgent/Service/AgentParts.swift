@@ -18,6 +18,7 @@ struct AgentParts: Sendable {
     let volumeStore: VolumeStore
     let volumes: VolumeService
     let copier: VolumeCopier
+    let keeper: DiskKeeper
     let peers: PeerClient
     let peerServer: PeerServer
     let services: StageServices
@@ -76,7 +77,8 @@ struct AgentParts: Sendable {
             api: api, layers: layers,
             fetcher: LayerFetcher(store: layers, api: api, peers: peers, holdings: holdings, logger: logger), volumes: volumes,
             contexts: contexts, binds: binds, sandbox: sandbox, slots: Slots(configuration.slots), outbox: outbox, limits: limits,
-            hostPaths: HostPaths(allowed: configuration.hostPaths), memory: memory, work: data.work, mounts: data.mounts,
+            hostPaths: HostPaths(allowed: configuration.hostPaths), memory: memory, disk: DiskWatch(path: data.path),
+            work: data.work, mounts: data.mounts,
             logger: logger)
         let runner = StageRunner(services: services)
         let heartbeats = Heartbeats(logger: logger) {
@@ -88,6 +90,9 @@ struct AgentParts: Sendable {
             data: data, identity: identity, layers: layers, volumeStore: volumeStore, volumes: volumes,
             copier: VolumeCopier(
                 volumes: volumes, api: api, bytesPerSecond: configuration.copyBandwidth, isBusy: { await !runner.isIdle }, logger: logger),
+            keeper: DiskKeeper(
+                path: data.path, high: configuration.volumeHigh, low: configuration.volumeLow, volumes: volumes, layers: layers, api: api,
+                isBusy: { await !runner.isIdle }, removed: { holdings.removed($0) }, logger: logger),
             peers: peers,
             peerServer: PeerServer(store: volumeStore, layers: layers, now: { .now }, disclaim: { await volumes.correct($0) }),
             services: services, runner: runner,

@@ -68,6 +68,7 @@ public final class AgentService: Sendable {
         let session = Task { await self.session.run() }
         let background = [
             Task { await parts.services.outbox.run() }, Task { await parts.holdings.run() }, Task { await self.maintain() },
+            Task { await parts.services.disk.run() }, Task { await self.relieve() },
         ]
         let (never, keep) = AsyncStream<Void>.makeStream()
         for await _ in never {}
@@ -139,8 +140,12 @@ public final class AgentService: Sendable {
             } catch {
                 logger.warning("the layer cache could not be cleaned", metadata: ["error": "\(error)"])
             }
+            parts.services.disk.alarm()
         }
     }
+
+    /// Makes room when the disk has become full, at once, and when it is fuller than it shall be. One after the other.
+    private func relieve() async { for await _ in parts.services.disk.alarms { await parts.keeper.relieve() } }
 }
 
 /// Bytes as hexadecimal digits.

@@ -65,6 +65,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     case missingFile(setting: String, path: String, error: Int32)
     /// Another agent runs on the data directory.
     case inUse(String)
+    /// The disk was full while a step ran that failed.
+    case diskFull(String)
     /// A layer that nobody could give.
     case layer(Digest, reason: String)
     /// Something that the coordinator sent makes no sense.
@@ -76,6 +78,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         case .missingFile(let setting, let path, let error):
             "\(path): \(String(cString: strerror(error))); issue it by `farm-coordinator enroll agent NAME`, or name it by --\(setting)"
         case .inUse(let path): "\(path) is in use by another agent; give each agent a data directory of its own"
+        case .diskFull(let path):
+            "the disk of \(path) was full while the step ran; what the step wrote to volumes there was thrown away"
         case .layer(let digest, let reason): "layer \(digest) can't be brought here: \(reason)"
         case .badAnswer(let reason): "the coordinator sent what is not expected: \(reason)"
         }

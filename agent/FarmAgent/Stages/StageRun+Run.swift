@@ -30,9 +30,13 @@ extension StageRun {
                     for note in lease.notes { post(.log(step: index, text: "\(note)\n")) }
                 }
                 let spec = try spec(of: run, inputs, volumes)
-                return try await services.slots.run {
+                let begun = ContinuousClock.now
+                let code = try await services.slots.run {
                     try await execute(spec, index, layers: paths, room: room, mask: mask, scope: scope).code
                 }
+                // Not the command's fault, then, as far as one can know: another agent may have more room.
+                if code != 0, services.disk.wasFull(since: begun) { throw AgentError.diskFull(services.disk.path) }
+                return code
             }
             if code != 0 { throw StepFailure(message: Self.message(run, code), exitCode: code) }
         }

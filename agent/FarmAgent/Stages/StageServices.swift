@@ -22,6 +22,7 @@ final class StageServices: Sendable {
     let hostPaths: HostPaths
     /// For secrets; the reason where this machine has none.
     let memory: Result<MemoryDirectory, SandboxError>
+    let disk: DiskWatch
     let logger: Logger
     private let work: String
     private let mounts: String
@@ -31,7 +32,7 @@ final class StageServices: Sendable {
         api: APIClient, layers: LayerStore, fetcher: LayerFetcher, volumes: any VolumeLeasing, contexts: ContextTrees, binds: BindCache,
         sandbox: Sandbox,
         slots: Slots, outbox: Outbox, limits: StepSpec.Limits,
-        hostPaths: HostPaths, memory: Result<MemoryDirectory, SandboxError>, work: String, mounts: String,
+        hostPaths: HostPaths, memory: Result<MemoryDirectory, SandboxError>, disk: DiskWatch, work: String, mounts: String,
         logger: Logger
     ) {
         self.api = api
@@ -46,6 +47,7 @@ final class StageServices: Sendable {
         self.limits = limits
         self.hostPaths = hostPaths
         self.memory = memory
+        self.disk = disk
         self.work = work
         self.mounts = mounts
         self.logger = logger

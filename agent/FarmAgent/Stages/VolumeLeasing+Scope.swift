@@ -9,10 +9,12 @@ extension VolumeLeasing {
         let lease = try await acquire(requests, assignment: assignment, lock: lock)
         let result: Result<T, any Error>
         do { result = .success(try await body(lease)) } catch { result = .failure(error) }
+        var isSpoiled = false
+        if case .failure(AgentError.diskFull) = result { isSpoiled = true }
         // In a task of its own: also a step that was cancelled gives its locks back.
-        await Task {
+        await Task { [isSpoiled] in
             do {
-                try await release(lease)
+                if isSpoiled { try await discard(lease) } else { try await release(lease) }
             } catch {
                 logger.warning("a volume was not published", metadata: ["error": "\(error)", "assignment": "\(assignment)"])
             }

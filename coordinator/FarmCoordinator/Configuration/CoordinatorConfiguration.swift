@@ -95,6 +95,19 @@ extension CoordinatorConfiguration {
         ) {
             Int($0).flatMap { (1...16).contains($0) ? $0 : nil }
         },
+        .bytes("volume-quota", "bytes that a project's volumes may take, 0 for no limit", \.engine.quotas.usual),
+        Setting(
+            "volume-quotas", "the same for projects by name", expected: "PROJECT=BYTES, several with commas", takesMapping: true,
+            \.engine.quotas.projects
+        ) {
+            VolumeQuotas.parse($0) { ByteCount.parse($0) }
+        },
+        Setting(
+            "volume-quota-low", "percent of its quota that a project has left when volumes had to be removed", expected: "0 to 100",
+            \.engine.quotas.low
+        ) {
+            Double($0).flatMap { (0...100).contains($0) ? $0 / 100 : nil }
+        },
     ]
 
     private static func seconds(

@@ -20,6 +20,8 @@ struct AgentEntry {
     var volumes: [VolumeKey: Int] = [:]
     /// On its disk, as its last heartbeat said.
     var freeBytes: Int64?
+    /// It has had to remove volumes, and gets no copies until then, by the monotonic clock.
+    var tightUntil = -Double.infinity
     /// It was said that it is lost.
     var isLost = false
 

@@ -38,7 +38,7 @@ extension Coordinator {
             VolumeCopies.Agent(
                 name: agent.name, platform: agent.platform, isReachable: isReachable(agent), isConnected: agent.session != nil,
                 isDraining: agent.stored.drained, silence: now - agent.lastHeard, running: running(on: agent.name),
-                freeBytes: agent.freeBytes, volumes: agent.volumes)
+                freeBytes: agent.freeBytes, isTight: agent.tightUntil > now, volumes: agent.volumes)
         }
     }
 

@@ -21,6 +21,7 @@ extension Coordinator {
             }
         }
         ledger = VolumeLedger(volumes: state.volumes)
+        quotaSuspects = Set(ledger.current.map(\.key.project))
         for duration in state.durations { durations[DurationKey(project: duration.project, stage: duration.stage)] = duration }
         for assignment in state.assignments {
             assignments[assignment.id] = AssignmentEntry(stored: assignment, confirmed: now, startedAt: now, sent: true)

@@ -46,6 +46,7 @@ extension Coordinator {
         switch ledger.publish(volume, at: clock.now()) {
         case .accepted(let stored):
             outbox.append(.put(stored))
+            quotaSuspects.insert(volume.key.project)
             hold(HeldVolume(key: volume.key, generation: stored.head), agent)
             try await settle()
             return .accepted(generation: stored.head)
@@ -94,15 +95,7 @@ extension Coordinator {
         if keys.contains(where: { locks.isInUse($0) }) {
             throw EngineError.conflict("a step uses volume \(id) of project \(project) now: wait until it has ended, or cancel its build")
         }
-        for key in keys {
-            guard let volume = ledger.remove(key) else { continue }
-            outbox.append(.put(volume))
-            for agent in agentEntries.values where agent.volumes[key] != nil {
-                drop(volume: key, agent.name)
-                // Agents that are away hear of it when they come back and say that they have it.
-                send(.dropVolume(key), to: agent.name)
-            }
-        }
+        for key in keys { remove(volume: key) }
         try await settle()
     }
 

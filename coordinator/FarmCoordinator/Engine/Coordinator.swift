@@ -48,6 +48,8 @@ public actor Coordinator {
     var exports: [String: String] = [:]
     var copies = VolumeCopies()
     var careTotals = CareTotals()
+    /// Projects that may be above their quotas.
+    var quotaSuspects: Set<String> = []
     var nextNumber = 0
     var lastRetention: Double
     var lastSweep = -Double.infinity

@@ -27,6 +27,8 @@ public struct EngineSettings: Sendable, Equatable {
     public var scheduling = SchedulingPolicy()
     /// When heads of volumes are copied to other agents.
     var copies = VolumeCopies.Policy()
+    /// What projects' volumes may take.
+    var quotas = VolumeQuotas()
 
     /// The defaults.
     public init() {}

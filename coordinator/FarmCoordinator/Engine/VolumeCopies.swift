@@ -22,6 +22,8 @@ struct VolumeCopies {
         var longestPause: Double = 600
         /// An agent that is lost may be starting again: what it has counts for so long.
         var absence: Double = 60
+        /// An agent that had to remove volumes gets none for so long.
+        var tight: Double = 600
     }
 
     /// An agent as it matters here.
@@ -38,6 +40,8 @@ struct VolumeCopies {
         var running: Int
         /// On its disk; nil where it has not said.
         var freeBytes: Int64?
+        /// Its disk is too full for more.
+        var isTight = false
         var volumes: [VolumeKey: Int]
     }
 
@@ -101,7 +105,7 @@ struct VolumeCopies {
         for order in orders.values { load[order.agent, default: 0] += 1 }
         for (key, wanted) in needy(agents, head, now, policy) {
             let best = agents.filter { agent in
-                agent.isConnected && agent.isReachable && !agent.isDraining && agent.volumes[key] != wanted.generation
+                agent.isConnected && agent.isReachable && !agent.isDraining && !agent.isTight && agent.volumes[key] != wanted.generation
                     && load[agent.name, default: 0] < policy.concurrency
                     && (agent.freeBytes.map { $0 / Self.room > wanted.bytes } ?? true)
             }.min { preference(of: $0, key) < preference(of: $1, key) }

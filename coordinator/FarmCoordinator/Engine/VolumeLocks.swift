@@ -76,6 +76,12 @@ struct VolumeLocks {
             || waiting.contains { request in request.needs.contains { $0.key == key } }
     }
 
+    /// True while a step of the agent has the volume or waits for it.
+    func isInUse(_ key: VolumeKey, by agent: String) -> Bool {
+        granted.values.contains { held in held.request.agent == agent && held.request.needs.contains { $0.key == key } }
+            || waiting.contains { request in request.agent == agent && request.needs.contains { $0.key == key } }
+    }
+
     private mutating func grant() -> [Request] {
         var result: [Request] = []
         var still: [Request] = []

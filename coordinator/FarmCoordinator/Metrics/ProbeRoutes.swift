@@ -54,6 +54,25 @@ struct ProbeRoutes: Sendable {
         text.add(
             "farm_agent_running_stages", .gauge, help: "Stages that an agent runs now.",
             agents.map { ([("agent", $0.name)], Double($0.running)) })
+        text.add(
+            "farm_agent_free_bytes", .gauge, help: "Bytes that are left on an agent's disk.",
+            agents.compactMap { agent in agent.freeBytes.map { ([("agent", agent.name)], Double($0)) } })
+        text.add(
+            "farm_agent_only_copies", .gauge, help: "Volumes whose newest generation only this agent has.",
+            agents.map { ([("agent", $0.name)], Double($0.onlyHere)) })
+        let care = await engine.careTotals
+        text.add(
+            "farm_volumes_by_copies", .gauge, help: "Volumes by how many agents that are there have the newest generation.",
+            [("0", 0...0), ("1", 1...1), ("more", 2...Int.max)].map { name, range in
+                ([("copies", name)], Double(volumes.count { range.contains($0.copies) }))
+            })
+        text.add(
+            "farm_volume_copies_total", .counter, help: "Copies of volumes in the background, since the start.",
+            [("done", care.copies), ("failed", care.failedCopies)].map { ([("result", $0.0)], Double($0.1)) })
+        text.add("farm_volume_copied_bytes_total", .counter, help: "Bytes of these copies on the network.", Double(care.copiedBytes))
+        text.add(
+            "farm_volumes_removed_total", .counter, help: "Volumes removed for a quota, and copies removed for room, since the start.",
+            [("quota", care.removedForQuota), ("room", care.removedForRoom)].map { ([("reason", $0.0)], Double($0.1)) })
         text.add("farm_volumes", .gauge, help: "Volumes.", Double(volumes.count))
         text.add("farm_volume_bytes", .gauge, help: "Bytes of all volumes, each once.", volumes.reduce(0.0) { $0 + Double($1.bytes) })
         text.add("process_resident_memory_bytes", .gauge, help: "Resident memory.", Double(use.residentBytes))

@@ -25,6 +25,7 @@ struct AgentRoutes: Sendable {
             answer("layers/locate", LayerQuery.self) { try await engine.locate($0, from: $1) },
             answer("volumes/locate", AcquireVolumes.self) { try await engine.locateVolumes($0, from: $1) },
             answer("volumes/acquire", AcquireVolumes.self) { try await engine.acquire($0, from: $1) },
+            answer("volumes/collect", CollectVolumes.self, limit: Limits.hello) { try await engine.collect($0, from: $1) },
             answer("volumes/publish", PublishVolume.self) { try await engine.publish($0, from: $1) },
             Route("GET", "/api/v1/agent/layers/{diffID}", .agent) { request in
                 guard let diffID = Digest(request.parameter("diffID")) ?? Digest(hex: request.parameter("diffID")) else {

@@ -38,7 +38,7 @@ struct BuildPage: Sendable {
     }
 
     private var volumeTable: HTML {
-        volumes.isEmpty ? "" : "<h2>Volumes of \(build.project)</h2>\(VolumeTable(volumes: volumes).content)"
+        volumes.isEmpty ? "" : "<h2>Volumes of \(build.project)</h2>\(VolumeTable(volumes: volumes, now: now).content)"
     }
 
     private var received: String {

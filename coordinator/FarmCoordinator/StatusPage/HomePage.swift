@@ -47,13 +47,15 @@ struct HomePage: Sendable {
             let labels = agent.labels.sorted { $0.key < $1.key }.filter { $0.key != "name" }.map { "\($0.key)=\($0.value)" }
             return """
                 <tr><td class="name">\(agent.name)</td><td>\(Show.status(agent.state.rawValue))</td>
-                <td class="num">\(agent.running) / \(agent.slots)</td><td>\(agent.runtime)</td>
+                <td class="num">\(agent.running) / \(agent.slots)</td>
+                <td class="num wide">\(agent.onlyHere)</td><td class="num wide">\(agent.freeBytes.map { Show.bytes($0) } ?? "–")</td><td>\(agent.runtime)</td>
                 <td class="wide">\(labels.joined(separator: " "))</td><td class="wide">\(agent.address)</td><td class="wide">\(agent.version)</td>
                 <td class="num">\(Show.ago(agent.lastSeen, now: now))</td></tr>
                 """
         }
         return """
-            <div class="scroll"><table><thead><tr><th>Name</th><th>State</th><th class="num">Running</th><th>Runtime</th>
+            <div class="scroll"><table><thead><tr><th>Name</th><th>State</th><th class="num">Running</th>
+            <th class="num wide">Volumes only here</th><th class="num wide">Free</th><th>Runtime</th>
             <th class="wide">Labels</th><th class="wide">Address</th><th class="wide">Version</th><th class="num">Seen</th></tr></thead>
             <tbody>\(rows)</tbody></table></div>
             """
@@ -77,7 +79,7 @@ struct HomePage: Sendable {
 
     private var volumeTable: HTML {
         if volumes.isEmpty { return "<p class=\"soft\">No volume yet. A step with <code>--mount=type=cache</code> makes one.</p>" }
-        return VolumeTable(volumes: volumes).content
+        return VolumeTable(volumes: volumes, now: now).content
     }
 
     private var imageTable: HTML {

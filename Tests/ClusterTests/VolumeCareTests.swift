@@ -1,0 +1,100 @@
+import FarmAPI
+import Glibc
+import Testing
+
+/// Three agents, copies in the background, a small quota, and a first agent with a small disk.
+@Suite(
+    .enabled(if: geteuid() == 0, "needs root"),
+    .cluster(
+        agents: 3,
+        environment: [
+            "FARM_VOLUME_COPIES": "2", "FARM_COPY_SETTLE": "1", "FARM_VOLUME_QUOTAS": "quota=3M", "FARM_VOLUME_QUOTA_LOW": "60",
+        ], diskSizes: ["agent-1": 100]), .serialized, .timeLimit(.minutes(10)))
+struct VolumeCareTests {
+    let cluster: TestCluster
+    let context: TemporaryFolder
+
+    init() throws {
+        cluster = try #require(TestCluster.current)
+        context = try TemporaryFolder()
+    }
+
+    @discardableResult
+    private func run(_ command: String, target: String = "/cache", on agent: String? = nil, project: String) async throws
+        -> BuildDescription
+    {
+        try context.write("FROM busybox\nRUN --mount=type=cache,target=\(target) \(command)\n", to: "Dockerfile")
+        let required = agent.map { ["--require", "name=\($0)"] } ?? []
+        let metadata = context.path(".metadata")
+        let result = try await cluster.farm(
+            ["submit", "--progress", "plain", "--no-cache", "--project", project, "--metadata-file", metadata] + required + [context.root])
+        try #require(result.status == 0, "\(result.testDescription)")
+        let reference = try FarmJSON.decode([String: String].self, from: Array((TemporaryFolder.read(metadata) ?? "").utf8))
+        return try await cluster.show(try #require(reference["farm.build.ref"]))
+    }
+
+    private func log(_ build: BuildDescription) async throws -> String { try await cluster.farm("logs", build.id).output }
+
+    private func agents() async throws -> [AgentDescription] {
+        try FarmJSON.decode([AgentDescription].self, from: Array(try await cluster.farm("agents", "--json").output.utf8))
+    }
+
+    @Test func `an agent that dies with its disk takes no cache with it`() async throws {
+        defer { context.remove() }
+        try await run("echo precious > /cache/file", on: "agent-1", project: "loss")
+        try await eventually("a second agent has it") { try await cluster.volumes(of: "loss").first?.copies == 2 }
+        let kept = try #require(try await cluster.volumes(of: "loss").first?.holders.map(\.agent).first { $0 != "agent-1" })
+        // It comes back, started again by farm dev, with nothing.
+        kill(try cluster.daemon("agent-1"), SIGKILL)
+        let removed = try await Command.run(["rm", "-rf", "\(cluster.data)/agent-1/volumes"])
+        try #require(removed.status == 0, "\(removed.testDescription)")
+        let other = kept == "agent-2" ? "agent-3" : "agent-2"
+        let build = try await run("cat /cache/file", on: other, project: "loss")
+        #expect(try await log(build).contains("precious"))
+        try await eventually("the agent is back") { try await agents().allSatisfy { $0.state == .ready } }
+    }
+
+    @Test func `an agent may be stopped when draining it has returned`() async throws {
+        defer { context.remove() }
+        try await run("echo moved > /cache/file", on: "agent-2", project: "leaving")
+        let drained = try await cluster.farm("drain", "--wait", "agent-2", timeLimit: .seconds(60))
+        #expect(drained.status == 0, "\(drained.testDescription)")
+        #expect(try await agents().first { $0.name == "agent-2" }?.onlyHere == 0)
+        let volume = try #require(try await cluster.volumes(of: "leaving").first)
+        #expect(volume.holders.contains { $0.agent != "agent-2" && $0.generation == volume.generation })
+        #expect(try await cluster.farm("resume", "agent-2").status == 0)
+    }
+
+    @Test func `a project keeps within its quota, and what was removed leaves nothing on any disk`() async throws {
+        defer { context.remove() }
+        for name in ["first", "second", "third"] {
+            try await run("dd if=/dev/urandom of=/\(name)/x bs=1024 count=1200 2>/dev/null", target: "/\(name)", project: "quota")
+        }
+        try await eventually("the longest unused are removed") { try await cluster.volumes(of: "quota").map(\.id) == ["/third"] }
+        #expect(try await cluster.farm("volumes", "rm", "quota", "/third").status == 0)
+        try await eventually("no disk has anything of the project") {
+            for number in 1...3 {
+                let found = try await Command.run(["sh", "-c", "grep -l '\"quota\"' \(cluster.data)/agent-\(number)/volumes/*/state"])
+                if found.status == 0 { return false }
+            }
+            return true
+        }
+    }
+
+    @Test func `a step that fills the disk is run elsewhere, and the agent has room again`() async throws {
+        defer { context.remove() }
+        try context.write(
+            "FROM busybox\nRUN --mount=type=cache,target=/cache dd if=/dev/zero of=/cache/big bs=1M count=150 2>&1 && echo fits\n",
+            to: "Dockerfile")
+        // Of agents that are alike the first by name is taken.
+        let build = try await cluster.build(context, project: "full")
+        #expect(build.stages[0].agent != "agent-1" && build.stages[0].attempts >= 2)
+        #expect(try await log(build).contains("fits"))
+        let agentLog = TemporaryFolder.read("\(cluster.data)/agent-1.log") ?? ""
+        #expect(agentLog.contains("was full while the step ran"), "\(agentLog.suffix(2000))")
+        try await eventually("what the step wrote is gone") {
+            var info = statvfs()
+            return statvfs("\(cluster.data)/agent-1", &info) == 0 && info.f_bavail * info.f_frsize > 50 << 20
+        }
+    }
+}

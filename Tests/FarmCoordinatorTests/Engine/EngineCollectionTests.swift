@@ -1,0 +1,132 @@
+import BuildPlan
+import Digests
+import FarmAPI
+import Testing
+
+@testable import FarmCoordinator
+
+@Suite(.timeLimit(.minutes(2)))
+struct EngineCollectionTests {
+    private func key(_ id: String, project: String = "p") -> VolumeKey { VolumeKey(project: project, id: id, platform: Make.platform) }
+
+    private func farm(_ names: [String], quotas: VolumeQuotas = VolumeQuotas()) async throws -> (EngineFarm, [FakeAgent]) {
+        var settings = EngineSettings()
+        settings.quotas = quotas
+        settings.copies.copies = 1
+        settings.copies.tight = 20
+        let farm = try await EngineFarm(settings: settings)
+        let agents = names.map { FakeAgent($0, farm.engine, farm.contexts) }
+        for agent in agents { try await agent.join() }
+        return (farm, agents)
+    }
+
+    private func publish(_ key: VolumeKey, _ bytes: Int64, on farm: EngineFarm, from agent: String = "a") async throws {
+        let head = await farm.engine.ledger.head(of: key)
+        _ = try await farm.engine.publish(
+            PublishVolume(
+                key: key, digest: Digest.of("\(key.id) \(head)"), parent: head, bytes: bytes, files: 1, deltaBytes: bytes), from: agent)
+        farm.clock.advance(0.01)
+    }
+
+    private func ids(_ farm: EngineFarm) async -> [String] { await farm.engine.volumes().map(\.id) }
+
+    @Test func `a project above its quota loses the volumes that were unused for longest, down to the low mark, and no other project's`()
+        async throws
+    {
+        let (farm, agents) = try await farm(["a"], quotas: VolumeQuotas(usual: 0, projects: ["p": 100], low: 0.7))
+        for (id, bytes) in [("old", 30), ("used", 30), ("new", 30)] as [(String, Int64)] { try await publish(key(id), bytes, on: farm) }
+        try await publish(key("big", project: "q"), 10_000, on: farm)
+        try await farm.advance(1, alive: agents)
+        #expect(await ids(farm) == ["new", "old", "used", "big"])
+        // A step gets the oldest one: now another is the longest unused.
+        await agents[0].play("RUN one", .hang)
+        _ = try await farm.submit(Make.plan([Make.stage("main", [Make.run("one", [Make.cache("old")])])]))
+        try await eventually { await agents[0].received.count == 1 }
+        let id = try #require(await agents[0].received.first?.id)
+        _ = try await farm.engine.acquire(
+            AcquireVolumes(assignment: id, lock: "l", needs: [.init(key: key("old"), sharing: .shared)]), from: "a")
+        try await farm.engine.release(ReleaseVolumes(lock: "l"), from: "a")
+        farm.clock.advance(0.01)
+        try await publish(key("newest"), 30, on: farm)
+        try await farm.advance(1, alive: agents)
+        #expect(await ids(farm) == ["newest", "old", "big"], "120 of 100, down to 70")
+        try await eventually { await dropped(agents[0]) == ["new", "used"] }
+        await farm.end()
+    }
+
+    @Test func `a volume in use is not removed for a quota, until it is given back`() async throws {
+        let (farm, agents) = try await farm(["a"], quotas: VolumeQuotas(usual: 100))
+        await agents[0].play("RUN one", .hang)
+        let build = try await farm.submit(Make.plan([Make.stage("main", [Make.run("one", [Make.cache("c")])])]))
+        try await eventually { await agents[0].received.count == 1 }
+        let id = try #require(await agents[0].received.first?.id)
+        let needs = [AcquireVolumes.Need(key: key("c"), sharing: .shared)]
+        _ = try await farm.engine.acquire(AcquireVolumes(assignment: id, lock: "l", needs: needs), from: "a")
+        try await publish(key("c"), 1000, on: farm)
+        try await farm.advance(2, alive: agents)
+        #expect(await ids(farm) == ["c"])
+        try await farm.engine.release(ReleaseVolumes(lock: "l"), from: "a")
+        try await farm.advance(2, alive: agents)
+        #expect(await ids(farm) == [])
+        await agents[0].letGo()
+        let events = try await farm.finish(build)
+        #expect(
+            events.contains { if case .warning(let text) = $0.kind { text.contains("volume c") && text.contains("quota") } else { false } })
+        await farm.end()
+    }
+
+    private func dropped(_ agent: FakeAgent) async -> [String] {
+        await agent.commands.compactMap { if case .dropVolume(let key) = $0 { key.id } else { nil } }.sorted()
+    }
+
+    private func collect(_ farm: EngineFarm, _ agent: String, _ ids: [String], bytes: Int64, last: Bool) async throws -> [String] {
+        let candidates = ids.map { CollectVolumes.Candidate(key: key($0), bytes: 10) }
+        return try await farm.engine.collect(CollectVolumes(candidates: candidates, bytes: bytes, lastCopies: last), from: agent).volumes
+            .map(\.id)
+    }
+
+    @Test func `an agent without room gives up first what others have, and the last copy of a head only when asked to`() async throws {
+        let (farm, agents) = try await farm(["a", "b"])
+        for id in ["alone", "both", "newer"] { try await publish(key(id), 10, on: farm) }
+        var change = HoldingsChange()
+        change.volumes = [HeldVolume(key: key("both"), generation: 1)]
+        try await farm.engine.holdingsChanged(change, of: "b")
+        try await publish(key("newer"), 10, on: farm, from: "b")
+        let all = ["alone", "both", "newer"]
+        #expect(try await collect(farm, "a", all, bytes: 1000, last: false) == ["both", "newer"])
+        // It does not count any more: so the other may not give up what is the last now.
+        #expect(try await collect(farm, "b", ["both", "newer"], bytes: 1000, last: false) == [])
+        #expect(await farm.engine.volumes().map { $0.holders.map(\.agent) } == [["a"], ["b"], ["b"]])
+        #expect(try await collect(farm, "a", ["alone"], bytes: 1000, last: true) == ["alone"])
+        #expect(await ids(farm) == ["both", "newer"], "nobody has it, so it is no more")
+        try await farm.advance(1, alive: agents)
+        await farm.end()
+    }
+
+    @Test func `no more is given up than is needed, the longest unused first, and nothing in use`() async throws {
+        let (farm, agents) = try await farm(["a"])
+        for id in ["c", "b", "a"] { try await publish(key(id), 10, on: farm) }
+        await agents[0].play("RUN one", .hang)
+        _ = try await farm.submit(Make.plan([Make.stage("main", [Make.run("one", [Make.cache("c")])])]))
+        try await eventually { await agents[0].received.count == 1 }
+        let id = try #require(await agents[0].received.first?.id)
+        let needs = [AcquireVolumes.Need(key: key("c"), sharing: .shared)]
+        _ = try await farm.engine.acquire(AcquireVolumes(assignment: id, lock: "l", needs: needs), from: "a")
+        #expect(try await collect(farm, "a", ["a", "b", "c"], bytes: 5, last: true) == ["b"])
+        #expect(try await collect(farm, "a", ["a", "c"], bytes: 500, last: true) == ["a"])
+        await farm.end()
+    }
+
+    @Test func `an agent that had to give up volumes is sent no copies for a while`() async throws {
+        let (farm, agents) = try await farm(["a", "b"])
+        #expect(try await collect(farm, "b", [], bytes: 5, last: false) == [])
+        try await publish(key("c"), 10, on: farm)
+        try await farm.engine.drain("a")
+        try await farm.advance(15, alive: agents)
+        func orders() async -> Int { await agents[1].commands.count { if case .copyVolume = $0 { true } else { false } } }
+        #expect(await orders() == 0)
+        try await farm.advance(6, alive: agents)
+        try await eventually { await orders() == 1 }
+        await farm.end()
+    }
+}

@@ -1,0 +1,79 @@
+import BlockingIO
+import Daemon
+import Digests
+import FarmAPI
+import Layers
+import Logging
+import Volumes
+
+/// Keeps an agent's disk below its marks, by removing what is needed least.
+///
+/// First go volumes that another agent has too, then layers, then volumes that only this agent has; of each the longest unused first. The
+/// coordinator names the volumes: it alone knows who else has them. What steps use is never taken; and while any step runs, no volume is
+/// lost for it: a step that fills the disk shall fail, not eat everybody's caches.
+struct DiskKeeper: Sendable {
+    let path: String
+    let high: DiskMark
+    let low: DiskMark
+    let volumes: VolumeService
+    let layers: LayerStore
+    let api: APIClient
+    /// Whether stages run here.
+    let isBusy: @Sendable () async -> Bool
+    /// Told of removed layers.
+    let removed: @Sendable ([Digest]) -> Void
+    let logger: Logger
+
+    /// Bytes to be freed; nil while all is well.
+    func excess() -> Int64? {
+        guard let disk = DiskSpace(of: path) else { return nil }
+        let bytes = volumes.heldBytes
+        let above = high.excess(of: disk, volumes: bytes)
+        guard above > 0 || disk.isFull else { return nil }
+        return max(1, above, low.excess(of: disk, volumes: bytes))
+    }
+
+    /// Frees what is above the marks, if anything is.
+    func relieve() async {
+        guard let excess = excess() else { return }
+        logger.warning(
+            "the disk is fuller than it shall be: removing what is needed least",
+            metadata: ["path": "\(path)", "to free": "\(ByteCount.format(excess))"])
+        do {
+            var gone = try await removeVolumes(lastCopies: false)
+            if case .share = high, let rest = self.excess() {
+                let digests = try await BlockingPool.shared.run { [layers] in try layers.collect(keeping: max(0, layers.totalBytes - rest))
+                }
+                removed(digests)
+                if !digests.isEmpty { logger.notice("layers removed to have room", metadata: ["layers": "\(digests.count)"]) }
+            }
+            if await isBusy() { return }
+            gone += try await removeVolumes(lastCopies: true)
+            if let rest = self.excess() {
+                logger.error(
+                    "the disk stays fuller than it shall be: nothing is left that may go; give it more room, or set volume-high higher",
+                    metadata: ["path": "\(path)", "above": "\(ByteCount.format(rest))", "volumes removed": "\(gone)"])
+            }
+        } catch {
+            // Which copies are the last is known to the coordinator only.
+            logger.warning("no room could be made", metadata: ["path": "\(path)", "error": "\(error)"])
+        }
+    }
+
+    private func removeVolumes(lastCopies: Bool) async throws -> Int {
+        guard let excess = excess() else { return 0 }
+        let idle = await volumes.idle()
+        if idle.isEmpty { return 0 }
+        let request = CollectVolumes(
+            candidates: idle.map { CollectVolumes.Candidate(key: $0.key, bytes: $0.bytes) }, bytes: excess, lastCopies: lastCopies)
+        let answer = try await api.post(CollectAnswer.self, "/api/v1/agent/volumes/collect", request)
+        var count = 0
+        for key in answer.volumes where await volumes.collect(key) {
+            count += 1
+            logger.notice(
+                "volume removed to have room",
+                metadata: ["project": "\(key.project)", "volume": "\(key.id)", "last copy": "\(lastCopies)"])
+        }
+        return count
+    }
+}

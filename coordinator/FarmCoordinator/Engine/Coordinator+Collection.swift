@@ -1,0 +1,106 @@
+import BuildPlan
+import Daemon
+import FarmAPI
+import Store
+
+// What goes when projects or disks have too much.
+extension Coordinator {
+    /// Removals that one request may ask for: an agent has more to say in the next.
+    static let maximumCandidates = 100_000
+
+    /// Removes what is above the quotas of projects of which something has changed. The caller settles.
+    func keepQuotas() {
+        guard !quotaSuspects.isEmpty else { return }
+        var volumes: [String: [StoredVolume]] = [:]
+        for volume in ledger.current where quotaSuspects.contains(volume.key.project) {
+            volumes[volume.key.project, default: []].append(volume)
+        }
+        for project in quotaSuspects.sorted() {
+            let own = volumes[project] ?? []
+            let excess = settings.quotas.excess(project, own) { locks.isInUse($0) }
+            for volume in excess { removeForQuota(volume) }
+            // What is in use goes later, if the project is still above its quota then.
+            let removed = Set(excess.map(\.key))
+            if !own.contains(where: { !removed.contains($0.key) && locks.isInUse($0.key) }) { quotaSuspects.remove(project) }
+        }
+    }
+
+    private func removeForQuota(_ volume: StoredVolume) {
+        let key = volume.key
+        let limit = settings.quotas.limit(of: key.project) ?? 0
+        remove(volume: key)
+        careTotals.removedForQuota += 1
+        let what = "volume \(key.id) (\(ByteCount.format(volume.bytes))) was removed: project \(key.project) has a quota of "
+        logger.notice("\(what)\(ByteCount.format(limit))", metadata: ["project": "\(key.project)", "volume": "\(key.id)"])
+        for run in builds.values where run.isOpen && run.stored.request.project == key.project {
+            emit(.warning(text: what + ByteCount.format(limit)), run)
+        }
+    }
+
+    /// Ends the volume's history, here and on all its holders.
+    func remove(volume key: VolumeKey) {
+        guard let volume = ledger.remove(key) else { return }
+        outbox.append(.put(volume))
+        for agent in agentEntries.values where agent.volumes[key] != nil {
+            drop(volume: key, agent.name)
+            // Agents that are away hear of it when they come back and say that they have it.
+            send(.dropVolume(key), to: agent.name)
+        }
+    }
+
+    /// An agent's disk is fuller than it shall be: which of its volumes may go?
+    ///
+    /// Those first of which another agent that is there has as new a generation, and of each kind those first that no step has used for the
+    /// longest time. The agent does not count as their holder any more, so that no other gives up its copy for the same reason.
+    public func collect(_ request: CollectVolumes, from agent: String) async throws -> CollectAnswer {
+        guard let entry = agentEntries[agent] else { throw EngineError.conflict("\(agent) has no session") }
+        guard request.candidates.count <= Self.maximumCandidates else {
+            throw EngineError.invalid("at most \(Self.maximumCandidates) volumes at a time")
+        }
+        heard(from: agent)
+        agentEntries[agent]?.tightUntil = clock.monotonic() + settings.copies.tight
+        let free = request.candidates.filter { !locks.isInUse($0.key, by: agent) && !isSource(agent, of: $0.key) }
+        let sorted = free.map { candidate in
+            (
+                candidate: candidate, isSpare: isSpare(candidate.key, on: entry),
+                lastUse: ledger.volumes[candidate.key]?.lastUse ?? Timestamp(nanoseconds: 0)
+            )
+        }.sorted { a, b in
+            (a.isSpare ? 0 : 1, a.lastUse, a.candidate.key.project, a.candidate.key.id)
+                < (b.isSpare ? 0 : 1, b.lastUse, b.candidate.key.project, b.candidate.key.id)
+        }
+        var freed: Int64 = 0
+        var answer = CollectAnswer(volumes: [])
+        for (candidate, isSpare, _) in sorted where isSpare || request.lastCopies {
+            guard freed < request.bytes else { break }
+            freed = freed.addingReportingOverflow(max(0, candidate.bytes)).overflow ? .max : freed + max(0, candidate.bytes)
+            answer.volumes.append(candidate.key)
+            drop(volume: candidate.key, agent)
+            careTotals.removedForRoom += 1
+            if !isSpare { forgetIfGone(candidate.key, reason: "the disk of \(agent) was too full, and no other agent had it") }
+        }
+        try await settle()
+        return answer
+    }
+
+    /// Nobody has any generation of it any more: its next use starts empty.
+    func forgetIfGone(_ key: VolumeKey, reason: String) {
+        guard !agentEntries.values.contains(where: { $0.volumes[key] != nil }), let volume = ledger.remove(key) else { return }
+        outbox.append(.put(volume))
+        logger.warning("a volume is no more: \(reason)", metadata: ["project": "\(key.project)", "volume": "\(key.id)"])
+    }
+
+    /// Whether nothing is lost with this agent's copy.
+    private func isSpare(_ key: VolumeKey, on agent: AgentEntry) -> Bool {
+        guard let own = agent.volumes[key], ledger.isCurrent(HeldVolume(key: key, generation: own)) else { return true }
+        return agentEntries.values.contains { other in
+            other.name != agent.name && isSafe(other) && (other.volumes[key] ?? 0) >= own
+        }
+    }
+
+    /// Somebody is copying it from there.
+    private func isSource(_ agent: String, of key: VolumeKey) -> Bool {
+        guard let order = copies.orders[key], order.agent != agent else { return false }
+        return agentEntries[agent]?.volumes[key] != nil
+    }
+}
