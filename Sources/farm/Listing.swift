@@ -73,7 +73,7 @@ struct Resume: AsyncParsableCommand {
 struct Volumes: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List the volumes behind cache mounts, with their sizes, last uses, copies and holders.",
-        subcommands: [List.self, Remove.self],
+        subcommands: [List.self, Remove.self, Verify.self],
         defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
@@ -89,6 +89,26 @@ struct Volumes: AsyncParsableCommand {
         @Argument(help: ArgumentHelp("Whose volume it is.", valueName: "PROJECT")) var project: String
         @Argument(help: ArgumentHelp("The cache mount's id, or its target where it has none.", valueName: "ID")) var id: String
         func run() async throws { try await Listings(settings: try farm.settings()).removeVolume(project: project, id: id) }
+    }
+}
+
+extension Volumes {
+    struct Verify: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Have every holder read all that it has of volumes, compare it with what it should be, and mend it.",
+            discussion: """
+                What is damaged is brought again from another holder. Where none has it, it is removed, so that no step ever gets it. The exit
+                code is 1 when something was lost, is still damaged, or could not be looked at.
+                """)
+        @OptionGroup var farm: FarmOptions
+        @Argument(help: ArgumentHelp("Only this project's volumes.", valueName: "PROJECT")) var project: String?
+        @Argument(help: ArgumentHelp("Only the volume of this id.", valueName: "ID")) var id: String?
+        @Flag(help: "Print JSON for programs.") var json = false
+        func run() async throws {
+            let listings = Listings(settings: try farm.settings())
+            let (project, id, json) = (project, id, json)
+            try await Interrupts.cancelling { try await listings.verifyVolumes(project: project, id: id, json: json) }
+        }
     }
 }
 

@@ -81,6 +81,32 @@ struct VolumeCareTests {
         }
     }
 
+    @Test func `verify finds what a disk has made of a volume, and mends it`() async throws {
+        defer { context.remove() }
+        try await run("echo right > /cache/file", on: "agent-2", project: "verify")
+        try await eventually("a second agent has it") { try await cluster.volumes(of: "verify").first?.copies == 2 }
+        let sound = try await cluster.farm("volumes", "verify", "verify")
+        #expect(sound.status == 0 && sound.output.contains("on agent-2: sound"), "\(sound.testDescription)")
+        let find = "f=$(grep -l '\"verify\"' \(cluster.data)/agent-2/volumes/*/state); echo wrong > ${f%/state}/g1-1/file"
+        #expect(try await Command.run(["sh", "-c", find]).status == 0)
+        let mended = try await cluster.farm("volumes", "verify", "verify", "/cache", "--json")
+        #expect(mended.status == 0, "\(mended.testDescription)")
+        let rows = try FarmJSON.decode([VolumeVerification].self, from: Array(mended.output.utf8))
+        let row = try #require(rows.first { $0.agent == "agent-2" })
+        #expect(row.outcome == .repaired && row.damage.map(\.path) == ["file"])
+        #expect(try await log(try await run("cat /cache/file", on: "agent-2", project: "verify")).contains("right"))
+        // Both copies: nothing to mend it from.
+        for number in 1...3 {
+            let spoil =
+                "for f in $(grep -l '\"verify\"' \(cluster.data)/agent-\(number)/volumes/*/state); do echo no > ${f%/state}/g1-*/file; done"
+            _ = try await Command.run(["sh", "-c", spoil])
+        }
+        let lost = try await cluster.farm("volumes", "verify", "verify")
+        #expect(lost.status == 1 && lost.output.contains("dropped"), "\(lost.testDescription)")
+        #expect(try await cluster.volumes(of: "verify").isEmpty)
+        #expect(try await cluster.farm("volumes", "verify", "nobody").status == 1)
+    }
+
     @Test func `a step that fills the disk is run elsewhere, and the agent has room again`() async throws {
         defer { context.remove() }
         try context.write(

@@ -117,7 +117,7 @@ public final class VolumeStore: Sendable {
         return state
     }
 
-    private func measure(_ state: inout VolumeState, _ path: String) throws {
+    func measure(_ state: inout VolumeState, _ path: String) throws {
         let manifest = try load(state.layers.map(\.name), path)
         let totals = VolumeTotals(of: manifest)
         state.large = []
@@ -157,6 +157,16 @@ public final class VolumeStore: Sendable {
 
     /// How many directories the stack has.
     func layerCount(of key: VolumeKey) -> Int { contents.withLock { $0.volumes[key]?.state.layers.count ?? 0 } }
+
+    /// The names of the stack's directories, the lowest first.
+    func layerNames(of key: VolumeKey) -> [String] { contents.withLock { $0.volumes[key]?.state.layers.map(\.name) ?? [] } }
+
+    /// Forgets what is known of a volume's contents by generation, because its numbers are given again.
+    func forgetContents(of key: VolumeKey) {
+        contents.withLock { $0.cache.removeAll { $0.key == key } }
+        digests.forget(key)
+        unlink("\(directory(of: key))/\(DigestKeeper.fileName)")
+    }
 
     /// The newest generation here, pinned; nil for none.
     func snapshot(of key: VolumeKey) -> VolumeSnapshot? {
@@ -337,7 +347,7 @@ public final class VolumeStore: Sendable {
     }
 
     /// Changes the state of a volume that is there, on disk and in memory.
-    private func change(_ key: VolumeKey, _ body: (inout Volume) throws -> Void) throws {
+    func change(_ key: VolumeKey, _ body: (inout Volume) throws -> Void) throws {
         try changing.withLock { _ in
             guard var volume = contents.withLock({ $0.volumes[key] }) else { return }
             try body(&volume)
@@ -455,7 +465,7 @@ public final class VolumeStore: Sendable {
         }
     }
 
-    private func removeTrash(_ key: VolumeKey) throws {
+    func removeTrash(_ key: VolumeKey) throws {
         let path = directory(of: key)
         let free = contents.withLock { contents in
             guard var volume = contents.volumes[key] else { return [String]() }

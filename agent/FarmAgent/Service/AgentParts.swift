@@ -19,6 +19,7 @@ struct AgentParts: Sendable {
     let volumes: VolumeService
     let copier: VolumeCopier
     let keeper: DiskKeeper
+    let verifier: VolumeVerifier
     let peers: PeerClient
     let peerServer: PeerServer
     let services: StageServices
@@ -93,6 +94,7 @@ struct AgentParts: Sendable {
             keeper: DiskKeeper(
                 path: data.path, high: configuration.volumeHigh, low: configuration.volumeLow, volumes: volumes, layers: layers, api: api,
                 isBusy: { await !runner.isIdle }, removed: { holdings.removed($0) }, logger: logger),
+            verifier: VolumeVerifier(volumes: volumes, api: api, logger: logger),
             peers: peers,
             peerServer: PeerServer(store: volumeStore, layers: layers, now: { .now }, disclaim: { await volumes.correct($0) }),
             services: services, runner: runner,

@@ -119,7 +119,7 @@ public final class AgentService: Sendable {
         // It waits for the end of what is done with the volume; other commands, and the session's pings, can't.
         case .dropVolume(let key): Task { await parts.volumes.drop(key) }
         case .copyVolume(let order): Task { await parts.copier.obey(order) }
-        case .verifyVolume: break
+        case .verifyVolume(let order): await parts.verifier.obey(order)
         case .ping: break
         }
     }

@@ -13,6 +13,7 @@ extension Coordinator {
         expireClients()
         retain()
         expireUnschedulable()
+        expireVerifications()
         keepQuotas()
         planCopies()
         // Also for stages that no agent could take, and for agents whose queue was thought to be longer.

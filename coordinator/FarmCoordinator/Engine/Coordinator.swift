@@ -48,6 +48,8 @@ public actor Coordinator {
     var exports: [String: String] = [:]
     var copies = VolumeCopies()
     var careTotals = CareTotals()
+    /// By the order's id.
+    var verifications: [String: Verification] = [:]
     /// Projects that may be above their quotas.
     var quotaSuspects: Set<String> = []
     var nextNumber = 0
@@ -68,6 +70,7 @@ public actor Coordinator {
     enum Job: Sendable {
         case drive(build: String)
         case closeSession(agent: String, number: Int)
+        case forgetVerifications(request: Int)
     }
 
     /// Of a stage's usual duration.
@@ -112,6 +115,7 @@ public actor Coordinator {
                     switch job {
                     case .drive(let build): await self.drive(build)
                     case .closeSession(let agent, let number): await self.closeSession(of: agent, number: number)
+                    case .forgetVerifications(let request): await self.forgetVerifications(request: request)
                     }
                 }
             }

@@ -19,6 +19,7 @@ struct AgentRoutes: Sendable {
             accept("heartbeat", Heartbeat.self) { try await engine.heartbeat($0, from: $1) },
             accept("holdings", HoldingsChange.self, limit: Limits.hello) { try await engine.holdingsChanged($0, of: $1) },
             accept("volumes/copied", CopyOutcome.self) { try await engine.copied($0, from: $1) },
+            accept("volumes/verified", VerifyReport.self, limit: Limits.reports) { try await engine.verified($0, from: $1) },
             accept("volumes/release", ReleaseVolumes.self) { try await engine.release($0, from: $1) },
             answer("secrets", SecretQuery.self) { try await engine.secret($0, from: $1) },
             answer("records", RecordQuery.self) { try await engine.record($0, from: $1) },

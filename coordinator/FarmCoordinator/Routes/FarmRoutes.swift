@@ -32,6 +32,10 @@ struct FarmRoutes: Sendable {
                 try await engine.removeVolume(project: try request.requiredQuery("project"), id: try request.requiredQuery("id"))
                 return .noContent
             },
+            Route("POST", "/api/v1/volumes/verify", .client) { request in
+                let found = try await engine.verify(project: request.query("project"), id: request.query("id"))
+                return JSONLineStream.response { writer in for await row in found { try await writer.write(row) } }
+            },
             Route("GET", "/api/v1/images", .client) { _ in .json(try await images.list()) },
             Route("PUT", "/api/v1/images", .client) { request in
                 let name = try ImageName(request.requiredQuery("name"))

@@ -1,0 +1,134 @@
+import FarmAPI
+import Glibc
+import Testing
+
+@testable import Volumes
+
+@Suite(.enabled(if: geteuid() == 0, "needs root"), .timeLimit(.minutes(2)))
+struct VerificationTests {
+    let key = VolumeKey.test()
+
+    private func order(_ farm: TestFarm, for agent: String) async throws -> VerifyOrder {
+        VerifyOrder(
+            id: "1", key: key, head: await farm.coordinator.head(key), holders: try await farm.coordinator.holders(key, for: agent))
+    }
+
+    /// The directory of a layer of the stack; the lowest is 0.
+    private func layer(_ agent: TestAgent, _ index: Int) -> String {
+        "\(agent.store.directory(of: key))/\(agent.store.layerNames(of: key)[index])"
+    }
+
+    private func fill(_ agent: TestAgent) async throws {
+        try await agent.step(key) {
+            try shell("mkdir d e; echo one > d/file; ln d/file d/hard; ln -s file d/link; mkfifo pipe; echo x > gone", in: $0)
+        }
+        try await agent.step(key) { try shell("echo two > e/new; rm gone", in: $0) }
+        await agent.service.settle()
+    }
+
+    @Test func `a volume that is as it should be is sound, and stays as it is`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await fill(one)
+            let report = await one.service.verify(try await order(farm, for: "one"))
+            #expect(report.outcome == .sound && report.damage.isEmpty && report.error == nil)
+            #expect(report.generation == 2 && report.left == 2)
+            #expect(report.files > 8 && report.bytes == 4 + 4 + 2 + 4)
+            #expect(one.store.layerNames(of: key).count == 2)
+            await one.stop()
+        }
+    }
+
+    /// What can happen to a file on a disk, and what is said of it.
+    static let damages: [(script: String, path: String, what: String)] = [
+        ("printf XXX | dd of=d/file conv=notrunc 2>/dev/null; touch -d @0 d/file", "d/file", "contents"),
+        ("t=$(stat -c %y d/file); printf X | dd of=d/file conv=notrunc 2>/dev/null; touch -d \"$t\" d/file", "d/file", "contents"),
+        ("rm d/hard", "d/hard", "missing"),
+        ("truncate -s 1 d/file", "d/file", "1 bytes instead of 4"),
+        ("chmod 600 pipe", "pipe", "mode 600"),
+        ("chown 5:6 d", "d", "belongs to 5:6"),
+        ("ln -sfn /etc/passwd d/link", "d/link", "points elsewhere"),
+        ("rm pipe && mkdir pipe", "pipe", "no pipe"),
+        ("echo more > d/more", "d/more", "not of this volume"),
+        ("rm -r d", "d", "missing"),
+        ("rm d/file && ln -s /etc/passwd d/file", "d/file", "no file"),
+    ]
+
+    @Test(arguments: damages.indices)
+    func `damage is found by its path, and mended from another holder`(_ number: Int) async throws {
+        let (script, path, what) = Self.damages[number]
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+            try await fill(one)
+            try await two.step(key)
+            try shell(script, in: layer(one, 0))
+            let report = await one.service.verify(try await order(farm, for: "one"))
+            #expect(report.outcome == .repaired && report.left == 2, "\(report)")
+            #expect(report.damage.contains { $0.path == path && $0.what.contains(what) }, "\(report.damage)")
+            let again = await one.service.verify(try await order(farm, for: "one"))
+            #expect(again.outcome == .sound, "\(again)")
+            try await one.step(key) { try shell("test $(cat d/hard) = one; test $(cat e/new) = two; test ! -e gone; test -p pipe", in: $0) }
+            await one.stop()
+            await two.stop()
+        }
+    }
+
+    @Test func `what nobody else has is removed from the damaged layer on, and never served`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+            try await fill(one)
+            try shell("echo bad > e/new", in: layer(one, 1))
+            let report = await one.service.verify(try await order(farm, for: "one"))
+            #expect(report.outcome == .dropped && report.left == 1, "\(report)")
+            #expect(await farm.coordinator.holders(key) == ["one": 1])
+            let lease = try await two.step(key) { try shell("test -e gone; test $(cat d/file) = one; test ! -e e/new", in: $0) }
+            #expect(lease.notes.contains { $0.contains("generation 1 is used") }, "\(lease.notes)")
+            // The history goes on from what is left.
+            try await two.step(key) { try shell("echo three > e/three", in: $0) }
+            #expect(await farm.coordinator.head(key) == 3)
+            try await one.step(key) { try shell("test $(cat e/three) = three", in: $0) }
+            await one.stop()
+            await two.stop()
+        }
+    }
+
+    @Test func `a damaged base that nobody else has takes the volume with it`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await fill(one)
+            try shell("rm d/file d/hard", in: layer(one, 0))
+            let report = await one.service.verify(try await order(farm, for: "one"))
+            #expect(report.outcome == .dropped && report.left == 0)
+            #expect(one.store.held().isEmpty && access(one.store.directory(of: key), F_OK) != 0)
+            #expect(await farm.coordinator.holders(key).isEmpty)
+            await one.stop()
+        }
+    }
+
+    @Test func `a whiteout that is lost is damage`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await fill(one)
+            try shell("rm gone && echo x > gone", in: layer(one, 1))
+            let report = await one.service.verify(try await order(farm, for: "one"))
+            #expect(report.damage.contains { $0.path == "gone" && $0.what.contains("deleted") }, "\(report.damage)")
+            await one.stop()
+        }
+    }
+
+    @Test func `a manifest that can't be read is damage, and nothing is taken from under a step`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await fill(one)
+            try shell("printf X | dd of=\(layer(one, 1)).manifest bs=1 seek=9 conv=notrunc 2>/dev/null", in: "/")
+            try await one.step(key) { path in
+                let report = await one.service.verify(try await order(farm, for: "one"))
+                #expect(report.outcome == .damaged && report.error?.contains("step") == true, "\(report)")
+                try shell("test $(cat d/file) = one", in: path)
+            }
+            let report = await one.service.verify(try await order(farm, for: "one"))
+            #expect(report.outcome == .dropped && report.left == 1, "\(report)")
+            await one.stop()
+        }
+    }
+}

@@ -1,0 +1,59 @@
+import FarmAPI
+import Glibc
+import TreeSync
+
+// What is on the disk against what it should be.
+extension VolumeStore {
+    /// What reading everything of a generation has found.
+    struct Findings: Sendable {
+        var names: Int64 = 0
+        var bytes: Int64 = 0
+        /// Of the whole stack, the lowest layer first.
+        var faults: [LayerCheck.Fault] = []
+        /// The lowest layer that is damaged: what stands upon it is worth nothing without it.
+        var lowest: String?
+    }
+
+    /// Reads every file of a generation's layers and compares it with the manifests. Blocks, for as long as that takes.
+    func check(_ snapshot: VolumeSnapshot) throws -> Findings {
+        var findings = Findings()
+        for layer in snapshot.layers {
+            let name = String(layer.split(separator: "/").last ?? "")
+            var faults: [LayerCheck.Fault] = []
+            do {
+                let manifest = try DeltaManifest(decoding: try VolumeFiles.read("\(layer).manifest", upTo: VolumeManifest.encodedLimit))
+                var check = try LayerCheck(directory: layer)
+                try check.run(manifest)
+                findings.names += check.names
+                findings.bytes &+= check.bytes
+                faults = check.faults
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                faults = [LayerCheck.Fault(path: [], what: "can't be read in layer \(name): \(error)")]
+            }
+            if !faults.isEmpty, findings.lowest == nil { findings.lowest = name }
+            findings.faults += faults
+        }
+        return findings
+    }
+
+    /// Takes away a layer and all that stands upon it; what is below stays, as the older generation that it is. Nobody may have the
+    /// volume mounted. Blocks.
+    func truncate(_ key: VolumeKey, from layer: String) throws {
+        let path = directory(of: key)
+        guard let index = layerNames(of: key).firstIndex(of: layer), index > 0 else { return try drop(key) }
+        var journals: [String] = []
+        try change(key) { volume in
+            volume.trash += volume.state.layers[index...].map(\.name)
+            volume.state.layers.removeSubrange(index...)
+            let generation = volume.state.generation
+            journals = volume.state.journal.filter { $0.to > generation }.map(\.file)
+            volume.state.journal.removeAll { $0.to > generation }
+            try measure(&volume.state, path)
+        }
+        forgetContents(of: key)
+        for file in journals { unlink("\(path)/\(file)") }
+        try removeTrash(key)
+    }
+}
