@@ -34,14 +34,15 @@ public struct LayerCheck {
 
     /// Reads everything; what can't be read is a fault. Blocks, for as long as reading takes.
     ///
+    /// - Parameter base: the generation that the layer stands upon.
     /// - Throws: `CancellationError`.
-    public mutating func run(_ delta: DeltaManifest) throws {
+    public mutating func run(_ delta: DeltaManifest, upon base: VolumeManifest) throws {
         var expected: [TreePath: Set<[UInt8]>] = [:]
         func expect(_ path: TreePath) {
             if let parent = TreePaths.parent(of: path) { expected[parent, default: []].insert(Array(TreePaths.name(of: path))) }
         }
         for entry in delta.puts { expect(entry.path) }
-        DeltaDirectory.eachWhiteout(of: delta) { expect($0) }
+        for path in delta.deletions { expect(path) }
         for entry in delta.puts {
             if Task.isCancelled { throw CancellationError() }
             guard faults.count < Self.faultLimit else { return }
@@ -52,7 +53,7 @@ public struct LayerCheck {
             } catch { note(entry.path, error) }
         }
         var whiteouts: [TreePath] = []
-        DeltaDirectory.eachWhiteout(of: delta) { whiteouts.append($0) }
+        DeltaDirectory.eachWhiteout(of: delta, upon: base) { whiteouts.append($0) }
         for path in whiteouts where faults.count < Self.faultLimit {
             do {
                 guard try item(path).isWhiteout else {

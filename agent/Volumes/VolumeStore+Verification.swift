@@ -17,20 +17,25 @@ extension VolumeStore {
     /// Reads every file of a generation's layers and compares it with the manifests. Blocks, for as long as that takes.
     func check(_ snapshot: VolumeSnapshot) throws -> Findings {
         var findings = Findings()
+        var below = VolumeManifest()
         for layer in snapshot.layers {
             let name = String(layer.split(separator: "/").last ?? "")
-            var faults: [LayerCheck.Fault] = []
+            let faults: [LayerCheck.Fault]
             do {
                 let manifest = try DeltaManifest(decoding: try VolumeFiles.read("\(layer).manifest", upTo: VolumeManifest.encodedLimit))
                 var check = try LayerCheck(directory: layer)
-                try check.run(manifest)
+                try check.run(manifest, upon: below)
+                below = below.applying(manifest)
                 findings.names += check.names
                 findings.bytes &+= check.bytes
                 faults = check.faults
             } catch let error as CancellationError {
                 throw error
             } catch {
-                faults = [LayerCheck.Fault(path: [], what: "can't be read in layer \(name): \(error)")]
+                // What stands upon it can't be judged without it, and is lost with it.
+                findings.lowest = findings.lowest ?? name
+                findings.faults.append(LayerCheck.Fault(path: [], what: "can't be read in layer \(name): \(error)"))
+                return findings
             }
             if !faults.isEmpty, findings.lowest == nil { findings.lowest = name }
             findings.faults += faults
