@@ -52,9 +52,7 @@ public struct LayerCheck {
                 if entry.isDirectory { try checkNames(of: entry.path, expected[entry.path] ?? []) }
             } catch { note(entry.path, error) }
         }
-        var whiteouts: [TreePath] = []
-        DeltaDirectory.eachWhiteout(of: delta, upon: base) { whiteouts.append($0) }
-        for path in whiteouts where faults.count < Self.faultLimit {
+        for path in try DeltaDirectory.whiteouts(of: delta, upon: base) where faults.count < Self.faultLimit {
             do {
                 guard try item(path).isWhiteout else {
                     fault(path, "is there, but was deleted")

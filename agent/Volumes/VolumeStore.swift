@@ -161,9 +161,8 @@ public final class VolumeStore: Sendable {
     /// The names of the stack's directories, the lowest first.
     func layerNames(of key: VolumeKey) -> [String] { contents.withLock { $0.volumes[key]?.state.layers.map(\.name) ?? [] } }
 
-    /// Forgets what is known of a volume's contents by generation, because its numbers are given again.
+    /// Forgets what is kept by the volume's generations, because their numbers are given again.
     func forgetContents(of key: VolumeKey) {
-        contents.withLock { $0.cache.removeAll { $0.key == key } }
         digests.forget(key)
         unlink("\(directory(of: key))/\(DigestKeeper.fileName)")
     }
