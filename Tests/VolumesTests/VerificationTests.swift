@@ -120,8 +120,8 @@ struct VerificationTests {
         try await TestFarm.with { farm in
             let one = try await farm.agent("one")
             try await fill(one)
-            try shell("printf X | dd of=\(layer(one, 1)).manifest bs=1 seek=9 conv=notrunc 2>/dev/null", in: "/")
             try await one.step(key) { path in
+                try shell("printf X | dd of=\(layer(one, 1)).manifest bs=1 seek=9 conv=notrunc 2>/dev/null", in: "/")
                 let report = await one.service.verify(try await order(farm, for: "one"))
                 #expect(report.outcome == .damaged && report.error?.contains("step") == true, "\(report)")
                 try shell("test $(cat d/file) = one", in: path)

@@ -14,6 +14,7 @@ extension Coordinator {
             lastSweep = now
             for volume in ledger.current { copies.suspect(volume.key) }
         }
+        guard copies.hasSuspects else { return }
         let orders = copies.plan(
             agents: copyAgents(),
             head: { key in
@@ -34,10 +35,12 @@ extension Coordinator {
 
     private func copyAgents() -> [VolumeCopies.Agent] {
         let now = clock.monotonic()
+        var running: [String: Int] = [:]
+        for entry in assignments.values { running[entry.stored.agent, default: 0] += 1 }
         return agentEntries.values.map { agent in
             VolumeCopies.Agent(
                 name: agent.name, platform: agent.platform, isReachable: isReachable(agent), isConnected: agent.session != nil,
-                isDraining: agent.stored.drained, silence: now - agent.lastHeard, running: running(on: agent.name),
+                isDraining: agent.stored.drained, silence: now - agent.lastHeard, running: running[agent.name, default: 0],
                 freeBytes: agent.freeBytes, isTight: agent.tightUntil > now, volumes: agent.volumes)
         }
     }

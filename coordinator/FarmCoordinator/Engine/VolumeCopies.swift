@@ -70,6 +70,9 @@ struct VolumeCopies {
     private var bare: [VolumeKey: Double] = [:]
     private var failures: [VolumeKey: Failures] = [:]
 
+    /// Whether there is anything to look at: planning costs nothing otherwise.
+    var hasSuspects: Bool { !suspects.isEmpty }
+
     /// Something about the volume has changed: its head, or who has it.
     mutating func suspect(_ key: VolumeKey) { suspects.insert(key) }
 
