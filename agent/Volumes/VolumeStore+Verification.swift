@@ -48,6 +48,7 @@ extension VolumeStore {
     func truncate(_ key: VolumeKey, from layer: String) throws {
         let path = directory(of: key)
         guard let index = layerNames(of: key).firstIndex(of: layer), index > 0 else { return try drop(key) }
+        let damaged = Array(layerNames(of: key)[index...])
         var journals: [String] = []
         try change(key) { volume in
             volume.trash += volume.state.layers[index...].map(\.name)
@@ -57,7 +58,7 @@ extension VolumeStore {
             volume.state.journal.removeAll { $0.to > generation }
             try measure(&volume.state, path)
         }
-        forgetContents(of: key)
+        forgetContents(of: key, in: damaged)
         for file in journals { unlink("\(path)/\(file)") }
         try removeTrash(key)
     }

@@ -161,8 +161,10 @@ public final class VolumeStore: Sendable {
     /// The names of the stack's directories, the lowest first.
     func layerNames(of key: VolumeKey) -> [String] { contents.withLock { $0.volumes[key]?.state.layers.map(\.name) ?? [] } }
 
-    /// Forgets what is kept by the volume's generations, because their numbers are given again.
-    func forgetContents(of key: VolumeKey) {
+    /// Forgets what is kept by the volume's generations, because their numbers are given again, and that transfers find contents in
+    /// these layers, because those are not what they should be.
+    func forgetContents(of key: VolumeKey, in layers: [String]) {
+        for layer in layers { index.remove("\(directory(of: key))/\(layer)", of: key.project) }
         digests.forget(key)
         unlink("\(directory(of: key))/\(DigestKeeper.fileName)")
     }
