@@ -39,6 +39,23 @@ struct VolumeCareTests {
         try FarmJSON.decode([AgentDescription].self, from: Array(try await cluster.farm("agents", "--json").output.utf8))
     }
 
+    /// The directory of an agent's volumes.
+    private func volumes(of agent: Int) -> String { "\(cluster.data)/agent-\(agent)/data/volumes" }
+
+    /// The directories of the volumes that an agent has of a project.
+    private func states(of project: String, on agent: Int) async throws -> [String] {
+        let found = try await Command.run(["sh", "-c", "grep -l '\"\(project)\"' \(volumes(of: agent))/*/state"])
+        return found.output.split(separator: "\n").map { String($0.dropLast("/state".count)) }
+    }
+
+    /// Makes `file` in all layers of a project's volumes on an agent something else.
+    private func spoil(_ project: String, on agent: Int) async throws {
+        for directory in try await states(of: project, on: agent) {
+            let spoiled = try await Command.run(["sh", "-c", "for f in \(directory)/g*/file; do echo wrong > $f; done"])
+            #expect(spoiled.status == 0, "\(spoiled.testDescription)")
+        }
+    }
+
     @Test func `an agent that dies with its disk takes no cache with it`() async throws {
         defer { context.remove() }
         try await run("echo precious > /cache/file", on: "agent-1", project: "loss")
@@ -46,7 +63,8 @@ struct VolumeCareTests {
         let kept = try #require(try await cluster.volumes(of: "loss").first?.holders.map(\.agent).first { $0 != "agent-1" })
         // It comes back, started again by farm dev, with nothing.
         kill(try cluster.daemon("agent-1"), SIGKILL)
-        let removed = try await Command.run(["rm", "-rf", "\(cluster.data)/agent-1/volumes"])
+        #expect(access(volumes(of: 1), F_OK) == 0)
+        let removed = try await Command.run(["rm", "-rf", volumes(of: 1)])
         try #require(removed.status == 0, "\(removed.testDescription)")
         let other = kept == "agent-2" ? "agent-3" : "agent-2"
         let build = try await run("cat /cache/file", on: other, project: "loss")
@@ -70,12 +88,12 @@ struct VolumeCareTests {
         for name in ["first", "second", "third"] {
             try await run("dd if=/dev/urandom of=/\(name)/x bs=1024 count=1200 2>/dev/null", target: "/\(name)", project: "quota")
         }
+        #expect(try await !(states(of: "quota", on: 1) + states(of: "quota", on: 2) + states(of: "quota", on: 3)).isEmpty)
         try await eventually("the longest unused are removed") { try await cluster.volumes(of: "quota").map(\.id) == ["/third"] }
         #expect(try await cluster.farm("volumes", "rm", "quota", "/third").status == 0)
         try await eventually("no disk has anything of the project") {
             for number in 1...3 {
-                let found = try await Command.run(["sh", "-c", "grep -l '\"quota\"' \(cluster.data)/agent-\(number)/volumes/*/state"])
-                if found.status == 0 { return false }
+                if try await !states(of: "quota", on: number).isEmpty { return false }
             }
             return true
         }
@@ -87,8 +105,7 @@ struct VolumeCareTests {
         try await eventually("a second agent has it") { try await cluster.volumes(of: "verify").first?.copies == 2 }
         let sound = try await cluster.farm("volumes", "verify", "verify")
         #expect(sound.status == 0 && sound.output.contains("on agent-2: sound"), "\(sound.testDescription)")
-        let find = "f=$(grep -l '\"verify\"' \(cluster.data)/agent-2/volumes/*/state); echo wrong > ${f%/state}/g1-1/file"
-        #expect(try await Command.run(["sh", "-c", find]).status == 0)
+        try await spoil("verify", on: 2)
         let mended = try await cluster.farm("volumes", "verify", "verify", "/cache", "--json")
         #expect(mended.status == 0, "\(mended.testDescription)")
         let rows = try FarmJSON.decode([VolumeVerification].self, from: Array(mended.output.utf8))
@@ -96,11 +113,7 @@ struct VolumeCareTests {
         #expect(row.outcome == .repaired && row.damage.map(\.path) == ["file"])
         #expect(try await log(try await run("cat /cache/file", on: "agent-2", project: "verify")).contains("right"))
         // Both copies: nothing to mend it from.
-        for number in 1...3 {
-            let spoil =
-                "for f in $(grep -l '\"verify\"' \(cluster.data)/agent-\(number)/volumes/*/state); do echo no > ${f%/state}/g1-*/file; done"
-            _ = try await Command.run(["sh", "-c", spoil])
-        }
+        for number in 1...3 { try await spoil("verify", on: number) }
         let lost = try await cluster.farm("volumes", "verify", "verify")
         #expect(lost.status == 1 && lost.output.contains("dropped"), "\(lost.testDescription)")
         #expect(try await cluster.volumes(of: "verify").isEmpty)
