@@ -163,7 +163,8 @@ public struct Simulator<Policy: PlacementPolicy> {
             let generation = agents[agent].volumes[volume] ?? 0
             let behind = heads[volume] - generation
             if behind > 0 {
-                bytes += generation > 0 && behind <= deltas[volume].count ? min(size, deltas[volume].suffix(behind).reduce(0, +)) : size
+                // However far behind: what changed since moves, by generations or by a comparison of trees.
+                bytes += generation > 0 ? min(size, Int64(behind) * load.volumes[volume].deltaBytes) : size
                 let head = heads[volume]
                 agents[agent].volumes[volume] = head
                 timed { $0.hold(volume: volume, generation: head, agent) }
