@@ -4,7 +4,8 @@ public enum CleanPath {
     public static func clean(_ path: String) -> String {
         let rooted = path.utf8.first == UInt8(ascii: "/")
         var kept: [Substring] = []
-        for component in path.split(separator: "/") where component != "." {
+        // By bytes, as the kernel reads it: a slash with a combining character behind it is one Character, and still a slash.
+        for component in path.utf8.split(separator: UInt8(ascii: "/")).map({ Substring($0) }) where component != "." {
             if component == ".." {
                 if let last = kept.last, last != ".." {
                     kept.removeLast()
