@@ -31,7 +31,10 @@ run() {
 # What only computes first and by itself: beside it, tests that wait for threads and connections would wait for processors.
 pure='^(DigestsTests|BuildPlanTests|DockerfileFrontendTests|WerfConformance|GoTemplateTests|SchedulingTests|SimulationTests)\.'
 run "pure modules" --filter "$pure"
-run "components" --skip "$pure" --skip ClusterTests
+# Then what looks at a clock: a cancelled process ends within two seconds, a connection lives while bytes come.
+timed='^(SandboxTests|TransportTests)\.'
+run "by the clock" --filter "$timed"
+run "components" --skip "$pure" --skip "$timed" --skip ClusterTests
 # One cluster at a time: their figures of time (a cancelled process ends within two seconds) mean nothing on an overloaded machine.
 [ -n "$quick" ] || run "clusters" --no-parallel --filter ClusterTests
 
