@@ -87,12 +87,9 @@ public struct Simulator<Policy: PlacementPolicy> {
             decide()
         }
         figures.seconds = (clock.now - start).seconds
-        figures.makespan = now(ofLastEnd: figures.makespan)
         figures.close()
         return figures
     }
-
-    private func now(ofLastEnd end: Double) -> Double { end }
 
     private mutating func handle(_ kind: EventQueue.Kind) {
         switch kind {
