@@ -1,3 +1,5 @@
+import Scheduling
+
 /// Carries out a load with a policy by virtual time.
 ///
 /// An agent brings what a stage lacks at its full bandwidth, then runs it for its real duration, which the policy does not know; both take the
@@ -228,7 +230,7 @@ extension Duration {
 
 /// What will happen, the earliest first; of one moment in the order in which it was added.
 struct EventQueue {
-    enum Kind {
+    enum Kind: Sendable {
         case join(Int)
         case leave(Int)
         case arrive(build: Int, first: Int)
@@ -236,44 +238,22 @@ struct EventQueue {
         case wake
     }
 
-    struct Event {
+    struct Event: Sendable {
         var time: Double
         var order: Int
         var kind: Kind
     }
 
-    private var heap: [Event] = []
+    private var heap = Heap<Event> { a, b in a.time != b.time ? a.time < b.time : a.order < b.order }
     private var order = 0
 
     var isEmpty: Bool { heap.isEmpty }
     var nextTime: Double? { heap.first?.time }
 
-    private static func isBefore(_ a: Event, _ b: Event) -> Bool { a.time != b.time ? a.time < b.time : a.order < b.order }
-
     mutating func add(_ time: Double, _ kind: Kind) {
         order += 1
-        heap.append(Event(time: time, order: order, kind: kind))
-        var child = heap.count - 1
-        while child > 0, Self.isBefore(heap[child], heap[(child - 1) / 2]) {
-            heap.swapAt(child, (child - 1) / 2)
-            child = (child - 1) / 2
-        }
+        heap.insert(Event(time: time, order: order, kind: kind))
     }
 
-    mutating func next() -> Event? {
-        guard let first = heap.first else { return nil }
-        let last = heap.removeLast()
-        if heap.isEmpty { return first }
-        heap[0] = last
-        var parent = 0
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && Self.isBefore(heap[child], heap[least]) {
-                least = child
-            }
-            if least == parent { return first }
-            heap.swapAt(parent, least)
-            parent = least
-        }
-    }
+    mutating func next() -> Event? { heap.popFirst() }
 }

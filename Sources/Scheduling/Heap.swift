@@ -1,16 +1,16 @@
 /// A binary heap: the least element is taken first.
-struct Heap<Element: Sendable>: Sendable {
+package struct Heap<Element: Sendable>: Sendable {
     private var elements: [Element] = []
     private let isBefore: @Sendable (Element, Element) -> Bool
 
-    init(by isBefore: @escaping @Sendable (Element, Element) -> Bool) { self.isBefore = isBefore }
+    package init(by isBefore: @escaping @Sendable (Element, Element) -> Bool) { self.isBefore = isBefore }
 
-    var isEmpty: Bool { elements.isEmpty }
-    var count: Int { elements.count }
+    package var isEmpty: Bool { elements.isEmpty }
+    package var count: Int { elements.count }
     /// The least.
-    var first: Element? { elements.first }
+    package var first: Element? { elements.first }
 
-    mutating func insert(_ element: Element) {
+    package mutating func insert(_ element: Element) {
         elements.append(element)
         var child = elements.count - 1
         while child > 0 {
@@ -22,7 +22,7 @@ struct Heap<Element: Sendable>: Sendable {
     }
 
     /// Takes the least.
-    mutating func popFirst() -> Element? {
+    package mutating func popFirst() -> Element? {
         guard let first = elements.first else { return nil }
         let last = elements.removeLast()
         if elements.isEmpty { return first }
