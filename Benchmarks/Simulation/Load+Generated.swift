@@ -35,7 +35,7 @@ extension Load {
                 arrival: { random, _ in 60 * random.unit() }, hot: 0.3, failures: 0, late: 600)
         case .scale:
             maker.make(
-                "scale", agents: agents ?? 5_000, slots: 4, projects: 2_500, users: 5_000, stages: stages ?? 1_000_000,
+                "scale", agents: agents ?? 5_000, slots: 4, projects: 4_000, users: 5_000, stages: stages ?? 1_000_000,
                 arrival: { random, part in 3_600 * part + random.unit() }, hot: 0.2, failures: 50)
         }
     }

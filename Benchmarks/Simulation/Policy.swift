@@ -40,10 +40,11 @@ public struct FarmPolicy: PlacementPolicy {
     /// Stages of the simulation have their slots to themselves: with hardly any contention.
     ///
     /// - Parameter copying: nil for the scheduler's own value.
-    public init(copying: Double? = nil) {
+    public init(copying: Double? = nil, copyingBehind: Double? = nil) {
         var policy = SchedulingPolicy()
         policy.contention = 0.1
         if let copying { policy.copying = copying }
+        if let copyingBehind { policy.copyingBehind = copyingBehind }
         scheduler = Scheduler(policy: policy)
     }
 

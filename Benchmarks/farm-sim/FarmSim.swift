@@ -17,8 +17,10 @@ import Simulation
     @Option(help: "Of the generator.") var seed: UInt64 = 1
     @Option(help: "So many agents instead of the load's own number.") var agents: Int?
     @Option(help: "About so many stages instead of the load's own number.") var stages: Int?
-    @Option(help: "How much the time of a copy counts beside the time in a queue, from 0 to 1; the scheduler's own value unless told.")
+    @Option(help: "How much the time of a copy counts beside the time in a queue, from 0 to 10; the scheduler's own value unless told.")
     var copying: Double?
+    @Option(help: "The same while more stages wait than there are slots.")
+    var copyingBehind: Double?
     @Flag(help: "Farm's scheduler alone.") var alone = false
     @Option(help: "Write all figures there, as JSON.") var json: String?
 
@@ -26,7 +28,9 @@ import Simulation
         for name in loads where LoadKind(rawValue: name) == nil { throw ValidationError("'\(name)' is no load") }
         if let agents, agents < 1 { throw ValidationError("--agents \(agents): at least 1") }
         if let stages, stages < 1 { throw ValidationError("--stages \(stages): at least 1") }
-        if let copying, !(0...1).contains(copying) { throw ValidationError("--copying \(copying): from 0 to 1") }
+        for (name, value) in [("copying", copying), ("copying-behind", copyingBehind)] {
+            if let value, !(0...10).contains(value) { throw ValidationError("--\(name) \(value): from 0 to 10") }
+        }
         if save != nil, loads.count != 1 { throw ValidationError("--save: name one load") }
         if load != nil, !loads.isEmpty { throw ValidationError("--load: a load from a file, or generated ones") }
     }
@@ -62,7 +66,7 @@ import Simulation
             print(Table.row(figures))
             all.append(figures)
         }
-        var farm = Simulator(load, FarmPolicy(copying: copying))
+        var farm = Simulator(load, FarmPolicy(copying: copying, copyingBehind: copyingBehind))
         note(farm.run())
         if comparing, !alone {
             for choice in SimplePolicy.Choice.allCases {

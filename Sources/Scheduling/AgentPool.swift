@@ -89,6 +89,8 @@ struct AgentPool: Sendable {
     private var labelled: [Label: Set<Int>] = [:]
     /// Slots of ready agents that nobody has and nobody waits for.
     private(set) var freeSlots = 0
+    /// All slots of ready agents.
+    private(set) var slots = 0
 
     private struct Label: Hashable {
         var name: String
@@ -126,7 +128,7 @@ struct AgentPool: Sendable {
             agents.append(PooledAgent(profile: profile))
         }
         indexes[profile.name] = index
-        freeSlots += agents[index].isReady ? agents[index].freeSlots : 0
+        count(index, 1)
         rank(index)
         label(index)
     }
@@ -137,7 +139,7 @@ struct AgentPool: Sendable {
         for layer in agents[index].layers { drop(layer: layer, index) }
         for volume in agents[index].volumes.keys { drop(volume: volume, index) }
         unlabel(index)
-        if agents[index].isReady { freeSlots -= agents[index].freeSlots }
+        count(index, -1)
         availability.set(index, to: nil)
         agents[index] = PooledAgent(profile: AgentProfile(name: "", platforms: [], slots: 1, condition: .lost))
         freeIndexes.append(index)
@@ -145,10 +147,16 @@ struct AgentPool: Sendable {
 
     /// Changes what runs there or what it is; keeps the order.
     mutating func change(_ index: Int, _ body: (inout PooledAgent) -> Void) {
-        if agents[index].isReady { freeSlots -= agents[index].freeSlots }
+        count(index, -1)
         body(&agents[index])
-        if agents[index].isReady { freeSlots += agents[index].freeSlots }
+        count(index, 1)
         rank(index)
+    }
+
+    private mutating func count(_ index: Int, _ sign: Int) {
+        guard agents[index].isReady else { return }
+        freeSlots += sign * agents[index].freeSlots
+        slots += sign * agents[index].profile.slots
     }
 
     mutating func hold(layer: Int, _ index: Int) {

@@ -10,13 +10,17 @@ public struct Candidate: Sendable, Hashable {
     public var transfer: Double
     /// To run, with what else runs there.
     public var run: Double
-    /// What is added for the comparison: for labels that were preferred and are not there; less than nothing where a copy serves later stages.
+    /// What is added for the comparison because labels that were preferred are not there.
     public var penalty: Double = 0
+    /// What is added for the copies: less than nothing where they will serve later stages, more where other stages wait for the slot.
+    public var copying: Double = 0
 
     /// Everything that has to be brought.
     public var missingBytes: Int64 { layerBytes.addingSize(contextBytes).addingSize(volumeBytes) }
     /// When it would be done.
     public var finish: Double { queue + transfer + run }
+    /// By which agents are compared.
+    public var cost: Double { finish + penalty + copying }
 }
 
 /// The choice of an agent with what it was chosen from.

@@ -115,16 +115,17 @@ extension Scheduler {
         }
         guard !indexes.isEmpty else { return nil }
         // All are compared, the best few are told. Each finds its place among them, most of them none.
+        let copying = copying
         var best: [(index: Int, sum: Sum, cost: Double)] = []
         for index in indexes {
             let sum = sum(entry, on: index, now, ahead: index == waiting?.agent ? waiting?.place ?? .max : .max)
-            let cost = sum.cost(policy.copying)
+            let cost = sum.cost(copying)
             if best.count == Self.toldCandidates, let last = best.last, !isBefore((index, sum, cost), last) { continue }
             let place = best.firstIndex { isBefore((index, sum, cost), $0) } ?? best.count
             best.insert((index, sum, cost), at: place)
             if best.count > Self.toldCandidates { best.removeLast() }
         }
-        let candidates = best.map { candidate($0.sum, on: $0.index) }
+        let candidates = best.map { candidate($0.sum, on: $0.index, copying) }
         return Placement(agent: candidates[0].agent, candidates: candidates, compared: indexes.count, require: stage.require)
     }
 
@@ -155,10 +156,17 @@ extension Scheduler {
         func cost(_ copying: Double) -> Double { queue + transfer * copying + run + penalty }
     }
 
-    private func candidate(_ sum: Sum, on index: Int) -> Candidate {
+    private func candidate(_ sum: Sum, on index: Int, _ copying: Double) -> Candidate {
         Candidate(
             agent: pool.agents[index].profile.name, queue: sum.queue, layerBytes: sum.layerBytes, contextBytes: sum.contextBytes,
-            volumeBytes: sum.volumeBytes, transfer: sum.transfer, run: sum.run, penalty: sum.penalty - sum.transfer * (1 - policy.copying))
+            volumeBytes: sum.volumeBytes, transfer: sum.transfer, run: sum.run, penalty: sum.penalty,
+            copying: sum.transfer * (copying - 1))
+    }
+
+    /// What a second of a copy counts now: with more stages waiting than there are slots, a slot that copies is one that does not work.
+    private var copying: Double {
+        let backlog = min(1, Double(queue.count) / Double(max(1, pool.slots)))
+        return policy.copying + (policy.copyingBehind - policy.copying) * backlog
     }
 
     private func sum(_ entry: Entry, on index: Int, _ now: Double, ahead: Int) -> Sum {

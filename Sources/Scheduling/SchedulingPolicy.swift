@@ -7,6 +7,8 @@ public struct SchedulingPolicy: Sendable, Hashable {
     /// Of the time that it takes to bring a volume or layer to an agent, the part that counts in the comparison: the copy serves later stages
     /// too. 1 moves least; less makes more copies, and so shorter waits later. By simulation.
     public var copying: Double = 0.5
+    /// The same while at least as many stages wait as there are slots: then a slot that copies keeps another stage waiting. By simulation.
+    public var copyingBehind: Double = 2
     /// How much longer a stage takes on an agent that is otherwise full than on one that is idle: stages share processors and disks. Where they
     /// don't, a tenth is enough to keep slots free where caches are.
     public var contention: Double = 0.5

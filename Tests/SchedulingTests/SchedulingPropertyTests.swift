@@ -222,7 +222,7 @@ import Testing
             Issue.record("not placed")
             return
         }
-        func cost(_ placement: Placement) -> Double { placement.candidates[0].finish + placement.candidates[0].penalty }
+        func cost(_ placement: Placement) -> Double { placement.candidates[0].cost }
         #expect(cost(found) <= cost(best) * 1.1)
     }
 }

@@ -60,6 +60,27 @@ import Testing
         #expect(scheduler.placements().map(\.agent) == ["a", "b"])
     }
 
+    @Test func `while many stages wait, a copy counts more: its slot keeps others waiting`() {
+        let warm = C.stage {
+            $0.volumes = [VolumeDemand(name: "v", head: 1, bytes: 1_100_000_000)]
+            $0.usualDuration = 10
+        }
+        for (others, expected) in [(0, "b"), (50, "a")] {
+            var scheduler = Scheduler([C.agent("a", slots: 1), C.agent("b", slots: 1)])
+            scheduler.hold(volume: "v", generation: 1, agent: "a")
+            scheduler.adopt(C.stage("before") { $0.usualDuration = 15 }, on: "a", since: 0)
+            scheduler.submit(warm)
+            for other in 0..<others { scheduler.submit(C.stage("\(other)") { $0.require = ["name": "a"] }) }
+            let decision = scheduler.decide(0).first { $0.stage == "s" }?.decision
+            let agent: String? =
+                switch decision {
+                case .place(let placement), .wait(let placement): placement.agent
+                default: nil
+                }
+            #expect(agent == expected)
+        }
+    }
+
     @Test func `a busy warm agent is waited for when moving the cache takes longer, and not when its queue is long`() {
         let demand = C.stage {
             $0.volumes = [VolumeDemand(name: "v", head: 1, bytes: 20_000_000_000)]
