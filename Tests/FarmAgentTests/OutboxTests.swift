@@ -57,6 +57,27 @@ struct OutboxTests {
         #expect(coordinator.numbers == [1, 2, 3, 4, 5])
     }
 
+    @Test func `output is whole when an answer was lost and more came before the next attempt`() async {
+        let coordinator = Coordinator()
+        let outbox = Outbox(epoch: "e", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) { reports in
+            // As the coordinator does: a number that it has stored is skipped.
+            let last = coordinator.numbers.last ?? 0
+            try coordinator.store(reports.filter { $0.number > last })
+            // Stored, but the first answer is lost: the coordinator was killed.
+            if coordinator.requests.withLock({ $0 }) == 1 { throw Away() }
+        }
+        let lines = (0..<200).map { "line \($0)\n" }
+        outbox.post(.log(step: 0, text: lines[0]), assignment: "a")
+        await drained(outbox) {
+            while coordinator.requests.withLock({ $0 }) == 0 { await Task.yield() }
+            for line in lines.dropFirst() {
+                outbox.post(.log(step: 0, text: line), assignment: "a")
+                try? await Task.sleep(for: .milliseconds(1))
+            }
+        }
+        #expect(coordinator.log == lines.joined())
+    }
+
     @Test func `what is refused for good does not hold up the rest`() async {
         let coordinator = Coordinator()
         coordinator.failures.withLock { $0 = [RequestFailed(status: 400, message: "")] }

@@ -36,10 +36,16 @@ public struct Listings: Sendable {
         try await asking { api in
             var last = 0
             var view = BuildView()
+            var reconnection = Reconnection()
+            var wasReached = false
             let target = "/api/v1/builds/\(percentEncoded(build))/events?follow=\(follow)"
             events: while true {
                 do {
-                    for try await event in try await api.lines(BuildEvent.self, "GET", target + "&after=\(last)") {
+                    let lines = try await api.lines(BuildEvent.self, "GET", target + "&after=\(last)")
+                    wasReached = true
+                    reconnection.reached()
+                    for try await event in lines {
+                        reconnection.succeeded()
                         last = event.sequence
                         for change in view.apply(event) {
                             if case .finished = change {
@@ -53,15 +59,20 @@ public struct Listings: Sendable {
                         }
                     }
                     if !follow { break }
-                } catch let error where follow && last > 0 && ClientError.isTransient(error) {
+                    try await Self.wait(&reconnection, after: nil, build)
+                } catch let error where follow && wasReached && ClientError.isTransient(error) {
+                    try await Self.wait(&reconnection, after: error, build)
                 }
-                try await Task.sleep(for: .milliseconds(500))
             }
             if let step, !(1...max(1, view.stepCount)).contains(step) {
                 throw ClientError.failed(
                     "build \(build) has no step \(step): its plan has \(view.stepCount); 'farm show \(build)' lists them")
             }
         }
+    }
+
+    private static func wait(_ reconnection: inout Reconnection, after error: (any Error)?, _ build: String) async throws {
+        try await reconnection.wait(after: error, otherwise: "the build \(build) goes on all the same") { Screen.write("farm: \($0)\n") }
     }
 
     private static func log(_ change: BuildView.Change, of view: BuildView, step: Int?) {

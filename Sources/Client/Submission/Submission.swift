@@ -19,10 +19,6 @@ struct Submission: Sendable {
     /// The address of a build's page.
     let page: @Sendable (_ build: String) -> String
 
-    /// How long the client tries to find a coordinator that has gone away in the middle of a build: a restart takes seconds,
-    /// an upgrade minutes.
-    static let reconnectLimit: Duration = .seconds(300)
-
     /// What a build made.
     struct Outcome: Sendable {
         /// Of the only image, or of the last one; nil where nobody waited for it.
@@ -68,14 +64,45 @@ struct Submission: Sendable {
             project: source.project, dockerfile: source.werf == nil ? source.text : "", dockerfileName: source.name,
             contextRoot: context.root, options: options.build, requestID: Self.newRequestID())
         request.werf = source.werf?.request
-        let answer = try await api.post(SubmitResponse.self, "/api/v1/builds", request)
+        let answer = try await submit(request)
         // Before it starts, where that can be: its first step may want them, and with --detach nobody is there later.
-        if options.detach || !source.secrets.values.isEmpty { try await sendSecrets(for: answer.build) }
+        if options.detach || !source.secrets.values.isEmpty {
+            try await persistently(answer.build) { try await sendSecrets(for: answer.build) }
+        }
         if !answer.started {
-            try await ContextUpload(api: api, tree: context).sendObjects()
-            try await api.post("/api/v1/builds/\(percentEncoded(answer.build))/start", [String: String]())
+            let upload = ContextUpload(api: api, tree: context)
+            try await persistently(answer.build) {
+                try await upload.sendObjects()
+                try await api.post("/api/v1/builds/\(percentEncoded(answer.build))/start", [String: String]())
+            }
         }
         return answer.build
+    }
+
+    /// The request's id makes it one build, however often it is asked for. A coordinator that was never reached is an error at once.
+    private func submit(_ request: SubmitRequest) async throws -> SubmitResponse {
+        var reconnection = Reconnection()
+        var wasReached = false
+        while true {
+            do {
+                return try await api.post(SubmitResponse.self, "/api/v1/builds", request)
+            } catch let error {
+                if case TransportError.connectFailed = error, !wasReached { throw error }
+                wasReached = true
+                try await reconnection.wait(after: error, otherwise: "submit again") { await screen.note($0) }
+            }
+        }
+    }
+
+    private func persistently(_ build: String, _ body: () async throws -> Void) async throws {
+        var reconnection = Reconnection()
+        while true {
+            do {
+                return try await body()
+            } catch {
+                try await reconnection.wait(after: error, otherwise: "submit again") { await screen.note($0) }
+            }
+        }
     }
 
     /// All that there are, also none: the coordinator learns from it which there are not.
@@ -97,15 +124,17 @@ struct Submission: Sendable {
 
     private func follow(_ build: String, context: ContextTree) async throws -> Outcome {
         var last = 0
-        var lostSince: ContinuousClock.Instant?
+        var reconnection = Reconnection()
         let upload = ContextUpload(api: api, tree: context)
         return try await withThrowingTaskGroup(of: Void.self) { uploads in
             defer { uploads.cancelAll() }
             while true {
                 do {
                     let target = "/api/v1/builds/\(percentEncoded(build))/events?after=\(last)"
-                    for try await event in try await api.lines(BuildEvent.self, "GET", target) {
-                        lostSince = nil
+                    let lines = try await api.lines(BuildEvent.self, "GET", target)
+                    reconnection.reached()
+                    for try await event in lines {
+                        reconnection.succeeded()
                         last = event.sequence
                         await screen.handle(event)
                         switch event.kind {
@@ -122,18 +151,17 @@ struct Submission: Sendable {
                         default: break
                         }
                     }
-                    try Task.checkCancellation()
+                    try await wait(&reconnection, after: nil, build)
                 } catch let error where ClientError.isTransient(error) {
-                    try Task.checkCancellation()
+                    try await wait(&reconnection, after: error, build)
                 }
-                let now = ContinuousClock.now
-                if lostSince == nil { await screen.note("the connection to the coordinator was lost; the build goes on, connecting again") }
-                guard now - (lostSince ?? now) < Self.reconnectLimit else {
-                    throw ClientError.failed("the coordinator did not come back; 'farm logs -f \(build)' follows the build when it does")
-                }
-                lostSince = lostSince ?? now
-                try await Task.sleep(for: .milliseconds(Int.random(in: 300...900)))
             }
+        }
+    }
+
+    private func wait(_ reconnection: inout Reconnection, after error: (any Error)?, _ build: String) async throws {
+        try await reconnection.wait(after: error, otherwise: "'farm logs -f \(build)' follows the build when it does") { text in
+            await screen.note("\(text) (the build goes on)")
         }
     }
 

@@ -22,8 +22,9 @@ final class Outbox: Sendable {
 
     private struct State {
         var waiting: [AgentReport] = []
-        /// How many of the first are on their way: they are no longer added to.
-        var underWay = 0
+        /// How many of the first have been sent once: the coordinator may have stored them though its answer was lost, and skips their
+        /// numbers when they come again. What was added to them then would never be read.
+        var sealed = 0
         var nextNumber = 1
         var logBytes = 0
         var dropped: Set<String> = []
@@ -75,7 +76,7 @@ final class Outbox: Sendable {
             state.logBytes += cost(of: note)
             return .log(step: step, text: note)
         }
-        if let last = state.waiting.indices.last, last >= state.underWay, state.waiting[last].assignment == assignment,
+        if let last = state.waiting.indices.last, last >= state.sealed, state.waiting[last].assignment == assignment,
             case .log(step, let before) = state.waiting[last].kind, before.utf8.count + text.utf8.count <= logLimit
         {
             state.waiting[last].kind = .log(step: step, text: before + text)
@@ -112,7 +113,6 @@ final class Outbox: Sendable {
                     logger.error("the coordinator refused reports", metadata: ["error": "\(error)", "reports": "\(batch.count)"])
                     acknowledge(batch.count)
                 } catch {
-                    state.withLock { $0.underWay = 0 }
                     if Task.isCancelled { return }
                     logger.debug("reports wait", metadata: ["error": "\(error)"])
                     try? await Task.sleep(for: backoff.next())
@@ -141,7 +141,7 @@ final class Outbox: Sendable {
                 defer { if case .log(_, let text) = report.kind { bytes += text.utf8.count } }
                 return bytes < Self.batchLimit
             }.prefix(Self.batchCount)
-            state.underWay = batch.count
+            state.sealed = max(state.sealed, batch.count)
             state.urgent = state.waiting.count > batch.count
             return Array(batch)
         }
@@ -151,7 +151,7 @@ final class Outbox: Sendable {
         state.withLock { state in
             for report in state.waiting.prefix(count) { if case .log(_, let text) = report.kind { state.logBytes -= Self.cost(of: text) } }
             state.waiting.removeFirst(count)
-            state.underWay = 0
+            state.sealed -= min(count, state.sealed)
             if state.logBytes <= 0 {
                 state.logBytes = 0
                 state.dropped = []
