@@ -94,8 +94,9 @@ let benchmarks: [Target] = [
             "Volumes", "FarmAPI", "BuildPlan", "Digests", "BlockingIO", "Transport", "Certificates", logging,
         ],
         path: "Benchmarks/VolumeBenchmark"),
-    .target(name: "Simulation", dependencies: ["Scheduling", "BuildPlan", "Digests"], path: "Benchmarks/Simulation"),
-    .executableTarget(name: "farm-sim", dependencies: ["Simulation", arguments], path: "Benchmarks/farm-sim"),
+    .target(
+        name: "Simulation", dependencies: ["Scheduling", "BuildPlan", "Digests", "FarmAPI", "Store"], path: "Benchmarks/Simulation"),
+    .executableTarget(name: "farm-sim", dependencies: ["Simulation", "Store", arguments], path: "Benchmarks/farm-sim"),
 ]
 
 let tests: [Target] = [
@@ -106,7 +107,7 @@ let tests: [Target] = [
     .testTarget(name: "GoTemplateTests", dependencies: ["GoTemplate"]),
     .testTarget(name: "WerfConformance", dependencies: ["BuildPlan", "Digests", "DockerfileFrontend", "WerfFrontend"]),
     .testTarget(name: "SchedulingTests", dependencies: ["BuildPlan", "Digests", "Scheduling"]),
-    .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
+    .testTarget(name: "SimulationTests", dependencies: ["BuildPlan", "Digests", "FarmAPI", "Simulation", "Store"]),
     .testTarget(name: "FileTreeTests", dependencies: ["BlockingIO", "BuildPlan", "CLinux", "Digests", "FileTree"]),
     .testTarget(name: "TreeSyncTests", dependencies: ["BlockingIO", "Digests", "TreeSync", "CLinux"], exclude: ["Corpus"]),
     .testTarget(name: "OCITests", dependencies: ["BuildPlan", "Digests", "OCI", "BlockingIO", "CLinux"]),

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Simulation
+import Store
 
 /// Drives the scheduling code by virtual time.
 @main struct FarmSim: ParsableCommand {
@@ -13,7 +14,8 @@ import Simulation
     var loads: [String] = []
 
     @Option(help: "A load from a file, as --save writes it.") var load: String?
-    @Option(help: "Write the generated load there, as JSON, and do nothing else.") var save: String?
+    @Option(help: "What a farm has done: a coordinator's database (farm.sqlite), or a backup of it.") var recorded: String?
+    @Option(help: "Write the load there, as JSON, and do nothing else.") var save: String?
     @Option(help: "Of the generator.") var seed: UInt64 = 1
     @Option(help: "So many agents instead of the load's own number.") var agents: Int?
     @Option(help: "About so many stages instead of the load's own number.") var stages: Int?
@@ -31,24 +33,32 @@ import Simulation
         for (name, value) in [("copying", copying), ("copying-behind", copyingBehind)] {
             if let value, !(0...10).contains(value) { throw ValidationError("--\(name) \(value): from 0 to 10") }
         }
-        if save != nil, loads.count != 1 { throw ValidationError("--save: name one load") }
-        if load != nil, !loads.isEmpty { throw ValidationError("--load: a load from a file, or generated ones") }
+        guard [load != nil, recorded != nil, !loads.isEmpty].count(where: \.self) < 2 else {
+            throw ValidationError("a load from a file, or a recorded one, or generated ones")
+        }
+        if save != nil, recorded == nil, loads.count != 1 { throw ValidationError("--save: name one load") }
     }
 
     func run() throws {
-        if let save, let kind = loads.first.flatMap(LoadKind.init) {
-            try JSONEncoder().encode(Load.generated(kind, seed: seed, agents: agents, stages: stages)).write(to: URL(fileURLWithPath: save))
+        let recorded = try recorded.map { path in
+            try Load.recorded(History(reading: path), name: URL(fileURLWithPath: path).lastPathComponent)
+        }
+        if let save, let load = recorded ?? loads.first.flatMap(LoadKind.init).map({ generated($0) }) {
+            try JSONEncoder().encode(load).write(to: URL(fileURLWithPath: save))
             return
         }
         var all: [Figures] = []
-        if let load {
+        if let recorded {
+            try recorded.check()
+            all += simulate(recorded, comparing: true)
+        } else if let load {
             let made = try JSONDecoder().decode(Load.self, from: Data(contentsOf: URL(fileURLWithPath: load)))
             try made.check()
             all += simulate(made, comparing: true)
         } else {
             let kinds = loads.isEmpty ? [LoadKind.morning, .rush, .cold] : loads.compactMap(LoadKind.init)
             for kind in kinds {
-                all += simulate(.generated(kind, seed: seed, agents: agents, stages: stages), comparing: kind != .scale)
+                all += simulate(generated(kind), comparing: kind != .scale)
             }
         }
         if let json {
@@ -57,6 +67,8 @@ import Simulation
             try encoder.encode(all).write(to: URL(fileURLWithPath: json))
         }
     }
+
+    private func generated(_ kind: LoadKind) -> Load { .generated(kind, seed: seed, agents: agents, stages: stages) }
 
     private func simulate(_ load: Load, comparing: Bool) -> [Figures] {
         print("\(load.name): \(load.agents.count) agents, \(load.stageCount) stages, \(load.volumes.count) volumes, seed \(seed)")
