@@ -113,6 +113,8 @@ public struct BuildDescription: Codable, Sendable {
         public var attempts: Int
         /// Why the agent was chosen, one line.
         public var placement: String?
+        /// The same with all that was compared.
+        public var decision: PlacementDecision?
         public var steps: [Step]
         public init(name: String, agent: String?, status: Status, attempts: Int, placement: String?, steps: [Step]) {
             self.name = name

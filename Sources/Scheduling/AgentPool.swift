@@ -7,14 +7,35 @@ struct Occupation: Sendable {
     var start: Double
     /// Seconds that it is expected to take.
     var duration: Double
+    /// By how much it may take more or less: a standard deviation, seconds; nil where that is not known.
+    var deviation: Double?
     var cpus: Double
     var memory: Int64
 
-    /// When it will be done, as seen now: what is overdue goes on for a part of the time that it has run.
+    /// When it will be done, as seen now.
+    ///
+    /// - Parameter overdue: of what is overdue, the part of the time that it has run for which it is expected to go on, where nothing is known
+    ///   of its deviation.
     func end(_ now: Double, overdue: Double) -> Double {
-        let end = start + duration
-        return end > now ? end : now + max(.leastNonzeroMagnitude, (now - start) * overdue)
+        guard let deviation else {
+            let end = start + duration
+            return max(end, now + max(Self.least, end > now ? 0 : (now - start) * overdue))
+        }
+        let ran = max(0, now - start)
+        // Durations are skewed to the right, as logarithmic normal ones: what has run as long as it usually does goes on for nearly one
+        // deviation more, and that hardly changes with the time that it runs longer. Far beyond, something is otherwise than usual.
+        let more = deviation * Self.overdueDeviations * min(1, duration > 0 ? ran / duration : 1)
+        let beyond = max(0, ran - duration - Self.unusual * deviation)
+        return now + max(Self.least, max(duration - ran, more) + beyond * overdue)
     }
+
+    /// What runs is never taken to end at once: its slot is not free. More than what is lost in adding it to any clock.
+    private static let least = 0.001
+
+    /// The mean residual life of a logarithmic normal distribution at its mean, in standard deviations, is 0.83 to 0.95.
+    private static let overdueDeviations = 0.9
+    /// So many deviations above the mean is what the usual durations say nothing about.
+    private static let unusual = 3.0
 }
 
 /// What a stage reads, by the numbers of layers and volumes.

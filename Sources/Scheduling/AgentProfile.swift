@@ -63,6 +63,18 @@ public struct AgentProfile: Sendable, Hashable {
         hasLabels(stage.require) && runs(stage.platform) && isLargeEnough(for: stage) && refused(stage) == nil
     }
 
+    /// The first thing that keeps the stage from this agent as it is now; nil for none.
+    func objection(to stage: StageDemand) -> String? {
+        let missing = stage.require.filter { labels[$0.key] != $0.value }
+        if !missing.isEmpty { return "it has not the label \(Explanation.labels(missing))" }
+        if !runs(stage.platform) { return "it does not run \(stage.platform)" }
+        if !isLargeEnough(for: stage) {
+            return "it has \(Explanation.number(cpus)) CPUs and \(Explanation.bytes(memory)) of memory for stages"
+        }
+        if let path = refused(stage) { return "it does not let builds mount \(path)" }
+        return condition == .ready ? nil : "it is \(condition.text)"
+    }
+
     /// The first path that the stage mounts and that is not allowed here.
     func refused(_ stage: StageDemand) -> String? { stage.hostPaths.first { !Self.allows($0, among: hostPaths) } }
 

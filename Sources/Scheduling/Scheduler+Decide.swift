@@ -202,6 +202,11 @@ extension Scheduler {
         return bandwidth.expected(from: senders(), to: pool.agents[index].profile.name) ?? policy.bandwidth
     }
 
+    /// What keeps a stage from each agent, by name; those that could take it are left out.
+    public func objections(to stage: StageDemand) -> [(agent: String, reason: String)] {
+        pool.profiles.compactMap { agent in agent.objection(to: stage).map { (agent.name, $0) } }.sorted { $0.agent < $1.agent }
+    }
+
     /// Why no agent can take it.
     func whyNot(_ stage: StageDemand) -> Decision {
         let agents = pool.profiles.sorted { $0.name < $1.name }

@@ -157,6 +157,9 @@ public struct Scheduler: Sendable {
     /// Whether no agent can take the stage as the cluster is now.
     public func isBlocked(_ stage: String) -> Bool { blocked[stage] != nil }
 
+    /// Whether the stage waits for a free slot anywhere, and has not been compared with agents.
+    public func isQueued(_ stage: String) -> Bool { stages[stage]?.place == .queued }
+
     /// Where the stage runs; nil when it does not.
     public func agent(of stage: String) -> String? {
         if case .running(let agent) = stages[stage]?.place { agent } else { nil }
@@ -171,7 +174,9 @@ public struct Scheduler: Sendable {
     }
 
     func occupation(_ stage: StageDemand, start: Double, duration: Double) -> Occupation {
-        Occupation(stage: stage.id, start: start, duration: max(0, duration), cpus: stage.cpus, memory: stage.memory)
+        Occupation(
+            stage: stage.id, start: start, duration: max(0, duration), deviation: stage.usualDeviation, cpus: stage.cpus,
+            memory: stage.memory)
     }
 
     private mutating func vacate(_ stage: String, _ agent: String) {

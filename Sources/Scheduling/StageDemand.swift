@@ -79,6 +79,8 @@ public struct StageDemand: Sendable, Hashable {
     public var hostPaths: [String]
     /// Seconds that it usually runs; nil when it never ran.
     public var usualDuration: Double?
+    /// A standard deviation of that, seconds; nil when too little is known.
+    public var usualDeviation: Double?
     /// Processors that are reserved for it; 0 for a slot alone.
     public var cpus: Double
     /// Bytes of memory that are reserved for it.

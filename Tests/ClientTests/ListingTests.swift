@@ -56,6 +56,37 @@ import Testing
                 """)
     }
 
+    @Test func `a placement is shown with what was compared`() {
+        var bytes = ReceivedBytes()
+        bytes.volumes = 40_000_000
+        let warm = PlacementDecision.Candidate(
+            agent: "agent-2", queue: 0, transfer: 0, run: 32, adjustment: 0, bytes: ReceivedBytes())
+        let cold = PlacementDecision.Candidate(
+            agent: "agent-1\u{1B}[31m", queue: 0, transfer: 4, run: 32, adjustment: -2, bytes: bytes)
+        var decision = PlacementDecision(
+            outcome: .placed, time: .epoch, agent: "agent-2", candidates: [warm, cold], compared: 9,
+            usual: .init(runs: 12, mean: 32, deviation: 4.04))
+        #expect(
+            DecisionText(decision: decision).text == """
+                  placed: on agent-2, the least sum of 9 agents that can run it; usually runs 32.0s ± 4.0s (12 runs)
+                    AGENT    QUEUE  TRANSFER  RUN    ADJUST  SUM    TO BRING
+                    agent-2  0.0s   0.0s      32.0s  0.0s    32.0s  nothing
+                    agent-1  0.0s   4.0s      32.0s  -2.0s   34.0s  volumes 40.0 MB
+                    and 7 more
+
+                """)
+        decision = PlacementDecision(
+            outcome: .unplaceable, time: .epoch, reason: "agent-2 is draining",
+            objections: [.init(agent: "agent-2", reason: "it is draining")])
+        #expect(
+            DecisionText(decision: decision).text == """
+                  waits: agent-2 is draining
+                    AGENT    WHY NOT
+                    agent-2  it is draining
+
+                """)
+    }
+
     @Test(arguments: [
         (-5.0, "now"), (0.9, "now"), (59.9, "59s ago"), (60, "1m ago"), (7_200, "2h ago"), (200_000, "2d ago"), (1e300, "11574074d ago"),
     ])

@@ -25,6 +25,9 @@ struct StatusPageTests {
                 BuildDescription.Stage(
                     name: hostile, agent: hostile, status: .failed, attempts: 2, placement: hostile, steps: [step, cached])
             ])
+        build.stages[0].decision = PlacementDecision(
+            outcome: .placed, time: now, agent: hostile,
+            candidates: [.init(agent: hostile, queue: 1, transfer: .infinity, run: 3, adjustment: -1, bytes: ReceivedBytes())], compared: 3)
         build.error = hostile
         build.image = BuildDescription.Image(digest: Digest.of("m"), configDigest: Digest.of("c"))
         return build
@@ -101,6 +104,18 @@ struct StatusPageTests {
         for outside in ["http:", "https:", "src=", "url(", " on"] where outside != "https:" {
             #expect(!page.replacing(" on ", with: "").contains(outside), "\(outside)")
         }
+    }
+
+    @Test func `A build's page can be unfolded to why a stage is where it is`() {
+        let text = BuildPage(build: Self.build, now: Self.now).content.text
+        #expect(text.contains("<details id=\"why-0\"><summary>Why &lt;script&gt;"))
+        #expect(text.contains("3 agents compared, never ran before"))
+        #expect(text.contains("and 2 more"))
+        var build = Self.build
+        build.stages[0].decision = PlacementDecision(
+            outcome: .unplaceable, time: Self.now, reason: "none", objections: [.init(agent: "a", reason: Self.hostile)])
+        let other = BuildPage(build: build, now: Self.now).content.text
+        #expect(other.contains("Why not") && !other.contains("<script>alert"))
     }
 
     @Test func `A build's page says what happened`() {

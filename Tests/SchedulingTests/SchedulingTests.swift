@@ -298,4 +298,25 @@ import Testing
         var scheduler = Scheduler([C.agent("a") { $0.cpus = .nan }])
         #expect(scheduler.placed(demand) == "a")
     }
+
+    @Test func `what is overdue is expected to go on by its spread`() {
+        func left(_ deviation: Double?, after ran: Double) -> Double {
+            Occupation(stage: "s", start: 0, duration: 100, deviation: deviation, cpus: 0, memory: 0).end(ran, overdue: 0.25) - ran
+        }
+        // Steady stages are soon done, others may take much longer; while it is young the mean counts.
+        #expect(left(2, after: 110) < 5 && left(nil, after: 110) == 27.5 && left(80, after: 110) > 70)
+        #expect(left(2, after: 10) == 90 && left(80, after: 0) == 100)
+        // What is far beyond is not expected to end at once.
+        #expect(left(2, after: 1000) > 200)
+        #expect(left(0, after: 100) > 0)
+    }
+
+    @Test func `each agent says what keeps a stage from it`() {
+        let scheduler = Scheduler([
+            C.agent("a"), C.agent("b") { $0.labels["gpu"] = "yes" }, C.agent("c") { $0.condition = .setAside("its disk is full") },
+        ])
+        let found = scheduler.objections(to: C.stage { $0.require = ["gpu": "yes"] })
+        #expect(found.map(\.agent) == ["a", "c"])
+        #expect(scheduler.objections(to: C.stage()).map(\.reason) == ["it is set aside (its disk is full)"])
+    }
 }

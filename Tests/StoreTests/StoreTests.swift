@@ -63,14 +63,19 @@ import Testing
             volume.publications = [
                 StoredVolume.Publication(generation: 3, parent: 2, digest: Digest.of("d"), bytes: 5, time: Timestamp(seconds: 7))
             ]
+            var stage = StoredStage(build: "b1", number: 0, name: "main")
+            stage.decision = PlacementDecision(
+                outcome: .waiting, time: Timestamp(seconds: 3), agent: "x",
+                candidates: [.init(agent: "x", queue: 1, transfer: .infinity, run: 3, adjustment: -1, bytes: ReceivedBytes())], compared: 2,
+                usual: .init(runs: 2, mean: 1, deviation: 0.5))
             try await store.write([
-                .insert(build), .update(build), .put(StoredStage(build: "b1", number: 0, name: "main")), .put(step),
+                .insert(build), .update(build), .put(stage), .put(step),
                 .append(BuildEvent(sequence: 1, time: .epoch, kind: .warning(text: "w")), to: "b1"), .put(agent("x")),
                 .add(LayerDescriptor(diffID: Digest.of("layer"), size: 7), to: "x"),
                 .insert(StoredAssignment(id: "a1", build: "b1", stage: 0, agent: "x", epoch: "e", attempt: 1, firstStep: 0)), .put(lock),
                 .put(volume), .setLastUse(Timestamp(seconds: 9), of: volume.key),
                 .put(HeldVolume(key: volume.key, generation: 3), agent: "x"),
-                .put(StoredDuration(project: "p", stage: "main", count: 1, mean: 2.5)), .setReport(17, of: "x", at: .epoch),
+                .put(StoredDuration(project: "p", stage: "main", count: 1, mean: 2.5, variance: 4)), .setReport(17, of: "x", at: .epoch),
                 .put(
                     StoredRecord(
                         key: Digest.of("key"), layer: LayerDescriptor(diffID: Digest.of("layer"), size: 7), createdAt: .epoch,
@@ -100,7 +105,8 @@ import Testing
             #expect(state.heldVolumes["x"]?.map(\.generation) == [3])
             #expect(state.assignments.map(\.id) == ["a1"])
             #expect(state.locks.map(\.needs.count) == [1])
-            #expect(state.durations.map(\.mean) == [2.5])
+            #expect(state.durations == [StoredDuration(project: "p", stage: "main", count: 1, mean: 2.5, variance: 4)])
+            #expect(state.builds[0].stages[0].decision == stage.decision)
             #expect(try await other.record(Digest.of("key"))?.layer == step.layer)
             #expect(try await other.selection(chain: Digest.of("chain"), path: "p", wildcards: true) == Digest.of("s"))
             #expect(try await other.selection(chain: Digest.of("chain"), path: "p", wildcards: false) == nil)
@@ -251,5 +257,29 @@ import Testing
             #expect(values == ["2", "1", "wal"])
             try await store.close()
         }
+    }
+}
+
+@Suite("Usual durations") struct StoredDurationTests {
+    @Test func `the mean follows, and the spread is known after a few runs`() {
+        var duration = StoredDuration(project: "p", stage: "s", count: 0, mean: 10)
+        duration.take(10)
+        duration.take(14)
+        #expect(duration.mean == 12 && duration.deviation == nil)
+        for _ in 0..<50 {
+            duration.take(10)
+            duration.take(14)
+        }
+        #expect(abs(duration.mean - 12) < 1)
+        #expect((1.5...2.5).contains(duration.deviation ?? 0))
+        for _ in 0..<20 { duration.take(100) }
+        #expect(abs(duration.mean - 100) < 1)
+        #expect((duration.deviation ?? 99) < 5)
+    }
+
+    @Test func `what is no duration is not taken`() {
+        var duration = StoredDuration(project: "p", stage: "s", count: 3, mean: 10, variance: 1)
+        for bad in [Double.nan, .infinity, -1] { duration.take(bad) }
+        #expect(duration == StoredDuration(project: "p", stage: "s", count: 3, mean: 10, variance: 1))
     }
 }

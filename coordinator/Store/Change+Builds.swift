@@ -42,10 +42,11 @@ extension Change {
     public static func put(_ stage: StoredStage) -> Change {
         Change(
             sql: """
-                INSERT INTO stage (build, number, name, status, agent, attempts, placement) VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO stage (build, number, name, status, agent, attempts, placement, decision) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT DO UPDATE SET status = excluded.status, agent = excluded.agent, attempts = excluded.attempts,
-                    placement = excluded.placement
-                """, stage.build, stage.number, stage.name, stage.status.rawValue, stage.agent, stage.attempts, stage.placement)
+                    placement = excluded.placement, decision = excluded.decision
+                """, stage.build, stage.number, stage.name, stage.status.rawValue, stage.agent, stage.attempts, stage.placement,
+            stage.decision.map { JSON($0) })
     }
 
     /// A step as it is now; its stage must be there.
@@ -68,11 +69,11 @@ extension Change {
         }
     }
 
-    /// A stage has run for so long. Later runs weigh more: what a project's stage costs changes with its code.
+    /// A stage has run for so long.
     public static func put(_ duration: StoredDuration) -> Change {
         Change(
-            sql: "INSERT OR REPLACE INTO duration (project, stage, count, mean) VALUES (?, ?, ?, ?)", duration.project, duration.stage,
-            duration.count, duration.mean)
+            sql: "INSERT OR REPLACE INTO duration (project, stage, count, mean, variance) VALUES (?, ?, ?, ?, ?)", duration.project,
+            duration.stage, duration.count, duration.mean, duration.variance)
     }
 
     /// Ended builds that nobody needs any more, with their stages and events.

@@ -10,6 +10,7 @@ enum Schema {
         migrator.registerMigration("1-agents") { db in try db.execute(sql: agents) }
         migrator.registerMigration("2-volume-care") { db in try db.execute(sql: volumeCare) }
         migrator.registerMigration("2-werf") { db in try db.execute(sql: werf) }
+        migrator.registerMigration("3-decisions") { db in try db.execute(sql: decisions) }
         return migrator
     }
 
@@ -134,6 +135,12 @@ enum Schema {
         ALTER TABLE step ADD COLUMN files BLOB;
         ALTER TABLE build ADD COLUMN images TEXT;
         ALTER TABLE agent ADD COLUMN hostPaths TEXT NOT NULL DEFAULT '[]';
+        """
+
+    /// Why stages are where they are, and by how much their durations differ.
+    private static let decisions = """
+        ALTER TABLE stage ADD COLUMN decision TEXT;
+        ALTER TABLE duration ADD COLUMN variance REAL NOT NULL DEFAULT 0;
         """
 
     private static let agents = """

@@ -55,7 +55,7 @@ extension Store {
             state.durations = try Row.fetchAll(db, sql: "SELECT * FROM duration").map { row in
                 StoredDuration(
                     project: try row.value("project"), stage: try row.value("stage"),
-                    count: try row.value("count"), mean: try row.value("mean"))
+                    count: try row.value("count"), mean: try row.value("mean"), variance: try row.value("variance"))
             }
             return state
         }

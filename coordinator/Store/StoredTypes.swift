@@ -74,7 +74,10 @@ public struct StoredStage: Sendable {
     public var status: Status
     public var agent: String?
     public var attempts: Int
+    /// Why it is where it is, one line.
     public var placement: String?
+    /// The same with all that was compared.
+    public var decision: PlacementDecision?
 
     /// A stage that waits.
     public init(build: String, number: Int, name: String) {
@@ -274,12 +277,34 @@ public struct StoredDuration: Sendable, Hashable {
     public var count: Int
     /// Seconds, the later runs weighing more.
     public var mean: Double
+    /// Square seconds, of the same weights.
+    public var variance: Double
 
     /// A row.
-    public init(project: String, stage: String, count: Int, mean: Double) {
+    public init(project: String, stage: String, count: Int, mean: Double, variance: Double = 0) {
         self.project = project
         self.stage = stage
         self.count = count
         self.mean = mean
+        self.variance = variance
     }
+
+    /// Of the mean, the part that the newest run has once there are a few: what a project's stage costs changes with its code.
+    public static let newestShare = 0.3
+
+    /// Takes a run of so many seconds. The first few are averaged, so that the first alone does not count for long.
+    public mutating func take(_ seconds: Double) {
+        guard seconds.isFinite, seconds >= 0 else { return }
+        count += 1
+        let share = max(Self.newestShare, 1 / Double(count))
+        let difference = seconds - mean
+        mean += share * difference
+        variance = (1 - share) * (variance + share * difference * difference)
+    }
+
+    /// One standard deviation, seconds; nil for fewer runs than say anything about it.
+    public var deviation: Double? { count < Self.leastRuns ? nil : max(0, variance).squareRoot() }
+
+    /// Two runs that happen to be alike say nothing about a third.
+    public static let leastRuns = 3
 }

@@ -25,7 +25,11 @@ struct BuildText {
         var number = 0
         for stage in build.stages {
             text += "\n" + heading(of: stage)
-            if let placement = stage.placement { text += "  placed: \(Printable.line(placement))\n" }
+            if let decision = stage.decision {
+                text += DecisionText(decision: decision, columns: columns).text
+            } else if let placement = stage.placement {
+                text += "  placed: \(Printable.line(placement))\n"
+            }
             if stage.steps.isEmpty { continue }
             var table = Table(["  #", "STEP", "STATUS", "TIME", "RECEIVED"], flexible: 1)
             for step in stage.steps {

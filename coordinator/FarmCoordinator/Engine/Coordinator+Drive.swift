@@ -158,6 +158,8 @@ extension Coordinator {
         guard !entry.isCancelling, let run = builds[entry.stored.build], run.stages[stage].assignment == id else { return }
         run.stages[stage].state = .waiting
         run.stages[stage].row.status = .queued
+        run.stages[stage].row.placement = nil
+        run.stages[stage].row.decision = nil
         if avoiding { run.stages[stage].avoid.insert(entry.stored.agent) }
         for step in run.stages[stage].steps.indices where run.stages[stage].steps[step].status == .running {
             run.stages[stage].steps[step].status = .queued

@@ -280,7 +280,9 @@ extension Coordinator {
                 name: Grant.object(of: key), head: ledger.head(of: key), bytes: ledger.volumes[key]?.bytes ?? 0,
                 changes: ledger.changes(of: key))
         }
-        demand.usualDuration = usualDuration(of: stage.plan, run)
+        let usual = usualDuration(of: stage.plan, run)
+        demand.usualDuration = usual?.mean
+        demand.usualDeviation = usual?.deviation
         demand.avoid = stage.avoid
         demand.hostPaths = hostPaths.sorted()
         return StageRun.Ready(

@@ -16,11 +16,20 @@ extension Coordinator {
         let (stages, steps) = try await store.stages(of: stored.id)
         var description = BuildDescription(stored)
         description.stages = stages.map { stage in
-            BuildDescription.Stage(
-                name: stage.name, agent: stage.agent, status: stage.status, attempts: stage.attempts, placement: stage.placement,
+            var shown = BuildDescription.Stage(
+                name: stage.name, agent: stage.agent, status: stage.status, attempts: stage.attempts,
+                placement: stage.placement ?? turn(of: stage),
                 steps: steps.filter { $0.stage == stage.number }.map(BuildDescription.Step.init))
+            shown.decision = stage.decision
+            return shown
         }
         return description
+    }
+
+    // Of a stage that has not been compared with any agent.
+    private func turn(of stage: StoredStage) -> String? {
+        guard scheduler.isQueued("\(stage.build)-\(stage.number)") else { return nil }
+        return "waits for its turn: no agent has a free slot, or the project is at its limit; \(scheduler.waiting) stages wait"
     }
 
     /// The newest builds first, without their stages.

@@ -5,9 +5,6 @@ import Store
 
 // What agents report becomes rows, records and events.
 extension Coordinator {
-    /// Of the mean of a stage's durations, the part that the newest run has.
-    static let newestDurationShare = 0.3
-
     /// Returns when all reports are stored. Those that came before are skipped.
     public func report(_ reports: [AgentReport], from agent: String) async throws {
         guard let entry = agentEntries[agent] else { throw EngineError.conflict("\(agent) has no session") }
@@ -120,8 +117,7 @@ extension Coordinator {
     private func learn(_ seconds: Double, of stage: String, project: String) {
         let key = DurationKey(project: project, stage: stage)
         var duration = durations[key] ?? StoredDuration(project: project, stage: stage, count: 0, mean: seconds)
-        duration.count += 1
-        duration.mean += (seconds - duration.mean) * Self.newestDurationShare
+        duration.take(seconds)
         durations[key] = duration
         outbox.append(.put(duration))
     }

@@ -16,7 +16,8 @@ extension Coordinator {
             switch decision {
             case .place(let placement): assign(stage, of: run, ready, placement)
             case .wait(let placement): noteWaiting(stage, of: run, placement)
-            case .unschedulable(let reason, let mayChange): noteUnschedulable(stage, of: run, reason: reason, mayChange: mayChange)
+            case .unschedulable(let reason, let mayChange):
+                noteUnschedulable(stage, of: run, ready.demand, reason: reason, mayChange: mayChange)
             }
         }
     }
@@ -48,7 +49,9 @@ extension Coordinator {
         guard let run = builds[entry.stored.build], run.stages.indices.contains(entry.stored.stage) else { return }
         let number = entry.stored.stage
         var demand = StageDemand(id: Self.stageID(run, number), owner: owner(of: run), platform: run.stored.platform)
-        demand.usualDuration = usualDuration(of: run.stages[number].plan, run)
+        let usual = usualDuration(of: run.stages[number].plan, run)
+        demand.usualDuration = usual?.mean
+        demand.usualDeviation = usual?.deviation
         scheduler.adopt(demand, on: entry.stored.agent, since: start)
     }
 
@@ -66,8 +69,8 @@ extension Coordinator {
         StageOwner(project: run.stored.request.project, user: run.stored.user, build: run.id)
     }
 
-    func usualDuration(of stage: Stage, _ run: BuildRun) -> Double? {
-        durations[DurationKey(project: run.stored.request.project, stage: stage.name)]?.mean
+    func usualDuration(of stage: Stage, _ run: BuildRun) -> StoredDuration? {
+        durations[DurationKey(project: run.stored.request.project, stage: stage.name)]
     }
 
     private func assign(_ number: Int, of run: BuildRun, _ ready: StageRun.Ready, _ placement: Placement) {
@@ -93,22 +96,36 @@ extension Coordinator {
         run.stages[number].row.agent = agent.name
         run.stages[number].row.status = .running
         run.stages[number].row.placement = placement.reason
+        run.stages[number].row.decision = decision(.placed, of: number, run, placement)
         outbox.append(.insert(stored))
         save(number, of: run)
         emit(.stageStarted(stage: number, agent: agent.name, attempt: stored.attempt), run)
         send(.assign(command), to: agent.name)
     }
 
+    private func decision(
+        _ outcome: PlacementDecision.Outcome, of number: Int, _ run: BuildRun, _ placement: Placement
+    ) -> PlacementDecision {
+        PlacementDecision(
+            outcome: outcome, time: clock.now(), agent: placement.agent,
+            candidates: placement.candidates.map { PlacementDecision.Candidate($0) }, compared: placement.compared,
+            usual: usualDuration(of: run.stages[number].plan, run).map { PlacementDecision.Usual($0) })
+    }
+
     private func noteWaiting(_ number: Int, of run: BuildRun, _ placement: Placement) {
         run.stages[number].unschedulable = nil
         run.stages[number].row.placement = "waits for \(placement.reason)"
+        run.stages[number].row.decision = decision(.waiting, of: number, run, placement)
         save(number, of: run)
     }
 
-    private func noteUnschedulable(_ number: Int, of run: BuildRun, reason: String, mayChange: Bool) {
+    private func noteUnschedulable(_ number: Int, of run: BuildRun, _ demand: StageDemand, reason: String, mayChange: Bool) {
         let since = run.stages[number].unschedulable?.since
         run.stages[number].unschedulable = StageRun.Unschedulable(since: since ?? clock.monotonic(), reason: reason, mayChange: mayChange)
         run.stages[number].row.placement = "waits: \(reason)"
+        run.stages[number].row.decision = PlacementDecision(
+            outcome: .unplaceable, time: clock.now(), reason: reason,
+            objections: scheduler.objections(to: demand).map { PlacementDecision.Objection(agent: $0.agent, reason: $0.reason) })
         save(number, of: run)
         if since == nil { emit(.warning(text: "stage \(run.stages[number].plan.name) waits: \(reason)"), run) }
     }
@@ -132,5 +149,23 @@ extension Coordinator {
                 break
             }
         }
+    }
+}
+
+extension PlacementDecision.Candidate {
+    init(_ candidate: Candidate) {
+        var bytes = ReceivedBytes()
+        bytes.layers = candidate.layerBytes
+        bytes.context = candidate.contextBytes
+        bytes.volumes = candidate.volumeBytes
+        self.init(
+            agent: candidate.agent, queue: candidate.queue, transfer: candidate.transfer, run: candidate.run,
+            adjustment: candidate.penalty, bytes: bytes)
+    }
+}
+
+extension PlacementDecision.Usual {
+    init(_ duration: StoredDuration) {
+        self.init(runs: duration.count, mean: duration.mean, deviation: max(0, duration.variance).squareRoot())
     }
 }

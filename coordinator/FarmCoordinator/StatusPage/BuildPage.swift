@@ -56,13 +56,14 @@ struct BuildPage: Sendable {
             return build.status.isFinal ? "" : "<p class=\"soft\">The plan is not made yet.</p>"
         }
         var number = 0
-        let sections = build.stages.map { stage -> HTML in
+        let sections = build.stages.enumerated().map { index, stage -> HTML in
             let rows = stage.steps.map { step -> HTML in
                 number += 1
                 return row(step, number: number)
             }
             return """
                 <h2>\(stage.name) \(Show.status(stage.status.rawValue))</h2><p class="soft">\(place(of: stage))</p>\
+                \(stage.decision.map { DecisionView(decision: $0, id: "why-\(index)").content } ?? "")\
                 \(rows.isEmpty ? "" : table(rows))
                 """
         }

@@ -26,6 +26,7 @@ enum PageAssets {
         margin-right:.4em;background:currentColor}
         .queued{color:var(--queued)}.running{color:var(--running)}.succeeded,.ready,.cached{color:var(--good)}
         .failed,.lost{color:var(--bad)}.cancelled,.draining{color:var(--odd)}
+        details{margin:.3rem 0 .6rem}summary{cursor:pointer;color:var(--soft);overflow-wrap:anywhere}details[open]>summary{margin-bottom:.3rem}
         .error{border-left:4px solid var(--bad);background:var(--panel);padding:.5rem .75rem;white-space:pre-wrap;overflow-wrap:anywhere;margin:.75rem 0}
         .log{background:var(--panel);border:1px solid var(--line);border-radius:6px;min-height:6rem;max-height:36rem;overflow:auto;padding:.5rem .75rem;margin:0;
         white-space:pre-wrap;overflow-wrap:anywhere;font-family:ui-monospace,monospace;font-size:.85rem}
@@ -51,6 +52,11 @@ enum PageAssets {
             const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
             for (const part of document.querySelectorAll('[data-part]')) {
               const next = fresh.getElementById(part.id);
+              // What the reader has unfolded stays so.
+              for (const old of part.querySelectorAll('details[open]')) {
+                const same = old.id && next && next.querySelector('#' + CSS.escape(old.id));
+                if (same) same.open = true;
+              }
               if (next && next.outerHTML !== part.outerHTML) part.replaceWith(document.adoptNode(next));
             }
           }
