@@ -16,7 +16,7 @@ import FoundationEssentials
     static func main() async {
         Interrupts.catchSignals()
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(LeadingConfig.moved(Array(CommandLine.arguments.dropFirst())))
             if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
         } catch let error as ClientError {
             if error != .buildFailed { Self.say("farm: \(error)") }
