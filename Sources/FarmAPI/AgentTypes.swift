@@ -200,6 +200,8 @@ public enum StageOutcome: Codable, Sendable {
     /// A step failed by itself: not to be retried.
     case failed(BuildFailure)
     case cancelled
+    /// Another agent makes the next step already: see ``RecordAnswer/isMade``.
+    case yielded
     /// The agent could not do it (full disk, a holder that is gone): to be retried elsewhere.
     case unable(reason: String)
 }
@@ -232,10 +234,13 @@ public struct RecordAnswer: Codable, Sendable {
     public var created: Timestamp?
     /// As ``StepOutcome/files``.
     public var files: Digest?
-    public init(layer: LayerDescriptor?, created: Timestamp?, files: Digest? = nil) {
+    /// Another assignment makes the step now: the agent hands its own back as ``StageOutcome/yielded``, and it goes on with the record.
+    public var isMade: Bool
+    public init(layer: LayerDescriptor?, created: Timestamp?, files: Digest? = nil, isMade: Bool = false) {
         self.layer = layer
         self.created = created
         self.files = files
+        self.isMade = isMade
     }
 }
 

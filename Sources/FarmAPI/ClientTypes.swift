@@ -186,6 +186,9 @@ public struct BuildEvent: Codable, Sendable {
         case finished(status: Status, error: BuildFailure?, image: BuildDescription.Image?, images: [String: BuildDescription.Image]? = nil)
         /// A step that is about to run needs secrets that the coordinator does not have (any more): `POST …/secrets`.
         case needsSecrets(ids: [String])
+        /// The step runs on an agent for another build, or for another stage of this one; its output follows here too. Then ``stepFinished`` comes, or
+        /// ``stageRetried`` when it did not get there.
+        case stepShared(stage: Int, step: Int, build: String, agent: String)
     }
 
     public struct PlannedStage: Codable, Sendable {

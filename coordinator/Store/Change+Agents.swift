@@ -34,6 +34,14 @@ extension Change {
             assignment.build, assignment.stage, assignment.agent, assignment.epoch, assignment.attempt, assignment.firstStep)
     }
 
+    /// The assignment is another build's now, or nobody's. Its locks stay.
+    public static func update(_ assignment: StoredAssignment) -> Change {
+        Change(
+            sql: "UPDATE assignment SET build = ?, stage = ?, attempt = ?, firstStep = ?, shift = ?, lastStep = ? WHERE id = ?",
+            assignment.build, assignment.stage, assignment.attempt, assignment.firstStep, assignment.shift, assignment.lastStep,
+            assignment.id)
+    }
+
     /// The assignment has ended, and with it its locks.
     public static func removeAssignment(_ id: String) -> Change { Change(sql: "DELETE FROM assignment WHERE id = ?", id) }
 

@@ -42,11 +42,12 @@ extension Change {
     public static func put(_ stage: StoredStage) -> Change {
         Change(
             sql: """
-                INSERT INTO stage (build, number, name, status, agent, attempts, placement, decision) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO stage (build, number, name, status, agent, attempts, placement, decision, excused)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT DO UPDATE SET status = excluded.status, agent = excluded.agent, attempts = excluded.attempts,
-                    placement = excluded.placement, decision = excluded.decision
+                    placement = excluded.placement, decision = excluded.decision, excused = excluded.excused
                 """, stage.build, stage.number, stage.name, stage.status.rawValue, stage.agent, stage.attempts, stage.placement,
-            stage.decision.map { JSON($0) })
+            stage.decision.map { JSON($0) }, stage.excused)
     }
 
     /// A step as it is now; its stage must be there.

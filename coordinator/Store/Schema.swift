@@ -11,6 +11,7 @@ enum Schema {
         migrator.registerMigration("2-volume-care") { db in try db.execute(sql: volumeCare) }
         migrator.registerMigration("2-werf") { db in try db.execute(sql: werf) }
         migrator.registerMigration("3-decisions") { db in try db.execute(sql: decisions) }
+        migrator.registerMigration("3-sharing") { db in try db.execute(sql: sharing) }
         return migrator
     }
 
@@ -141,6 +142,13 @@ enum Schema {
     private static let decisions = """
         ALTER TABLE stage ADD COLUMN decision TEXT;
         ALTER TABLE duration ADD COLUMN variance REAL NOT NULL DEFAULT 0;
+        """
+
+    /// Stages that were given back, and assignments that go on for another build.
+    private static let sharing = """
+        ALTER TABLE stage ADD COLUMN excused INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE assignment ADD COLUMN shift INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE assignment ADD COLUMN lastStep INTEGER;
         """
 
     private static let agents = """

@@ -95,6 +95,7 @@ extension StoredStage {
         status = try Status(column: row.value("status"))
         agent = try row.optional("agent", String.self)
         attempts = try row.value("attempts")
+        excused = try row.value("excused")
         placement = try row.optional("placement", String.self)
         // It is there to be read by people: one that this version can't read is no reason to refuse the build.
         decision = try? row.optional("decision", JSON<PlacementDecision>.self)?.value

@@ -100,6 +100,8 @@ extension StoredAssignment {
             id: try row.value("id"), build: try row.value("build"), stage: try row.value("stage"),
             agent: try row.value("agent"), epoch: try row.value("epoch"), attempt: try row.value("attempt"),
             firstStep: try row.value("firstStep"))
+        shift = try row.value("shift")
+        lastStep = try row.optional("lastStep", Int.self)
     }
 }
 

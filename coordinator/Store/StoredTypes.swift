@@ -74,6 +74,8 @@ public struct StoredStage: Sendable {
     public var status: Status
     public var agent: String?
     public var attempts: Int
+    /// Of the attempts, those that do not count: the stage was given back without any trouble.
+    public var excused: Int
     /// Why it is where it is, one line.
     public var placement: String?
     /// The same with all that was compared.
@@ -86,7 +88,11 @@ public struct StoredStage: Sendable {
         self.name = name
         status = .queued
         attempts = 0
+        excused = 0
     }
+
+    /// Attempts that count, the one that is under way among them.
+    public var failures: Int { attempts - excused }
 }
 
 /// A row of the step table.
@@ -188,6 +194,19 @@ public struct StoredAssignment: Sendable, Hashable {
     public var epoch: String
     public var attempt: Int
     public var firstStep: Int
+    /// Where the agent runs the steps of a build that has ended: what to add to its steps' numbers for this build's.
+    public var shift = 0
+    /// The last step that is of use to this build; nil for all.
+    public var lastStep: Int?
+
+    /// As `stage`: what the agent runs is of no use to anybody.
+    public static let nobody = -1
+
+    /// It was another build's before.
+    public var isHandedOver: Bool { !id.hasPrefix("\(build)-") }
+
+    /// The build's step, by the agent's number. Numbers come from outside.
+    public func step(_ number: Int) -> Int { number &+ shift }
 
     /// An assignment.
     public init(id: String, build: String, stage: Int, agent: String, epoch: String, attempt: Int, firstStep: Int) {

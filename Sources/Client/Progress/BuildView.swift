@@ -17,6 +17,8 @@ public struct BuildView: Sendable {
         public var error: String?
         /// Where it runs.
         public var agent: String?
+        /// The build that runs it, where it is not this one's own.
+        public var sharedWith: String?
         public var bytes = ReceivedBytes()
         /// The last lines of its output, the newest last, without control characters.
         public var tail: [String] = []
@@ -106,6 +108,14 @@ public struct BuildView: Sendable {
             vertices[vertex].status = .running
             vertices[vertex].agent = agents[stage]
             return [.started(vertex: vertex)]
+        case .stepShared(let stage, let step, let build, let agent):
+            let vertex = index(stage, step)
+            vertices[vertex].started = event.time
+            vertices[vertex].ended = nil
+            vertices[vertex].status = .running
+            vertices[vertex].agent = agent
+            vertices[vertex].sharedWith = build
+            return [.started(vertex: vertex), .note("#\(vertices[vertex].number) runs in build \(build) already, on \(agent): shared")]
         case .log(let stage, let step, let text):
             return output(text, of: index(stage, step))
         case .stepFinished(let stage, let step, let status, let cached, _, let error, let bytes):

@@ -62,8 +62,11 @@ final class EngineFarm {
         }
     }
 
-    func submit(_ plan: Plan, options: BuildOptions = BuildOptions(), root: String = "root") async throws -> String {
+    func submit(
+        _ plan: Plan, options: BuildOptions = BuildOptions(), root: String = "root", project: String = "p"
+    ) async throws -> String {
         var request = try Make.request(plan, options: options)
+        request.project = project
         request.contextRoot = Digest.of(root)
         return try await engine.submit(request, user: "u").build
     }
@@ -91,6 +94,8 @@ actor FakeAgent {
         case unable
         /// It runs until the test lets it go on by ``FakeAgent/letGo()``.
         case hang
+        /// The same, and then it fails.
+        case hangAndFail
         /// It makes a layer without anything in it.
         case empty
     }
@@ -197,8 +202,10 @@ actor FakeAgent {
             }
             let key = step.key(parent: Chain.id(of: below), platform: assignment.platform, inputs: inputs)
             if !assignment.noCache {
-                let answer = try await farm.record(RecordQuery(assignment: assignment.id, key: key), from: name)
-                if let layer = answer.layer {
+                // Without an answer the step is run, as by a real agent.
+                let answer = try? await farm.record(RecordQuery(assignment: assignment.id, key: key), from: name)
+                if answer?.isMade ?? false { return try await end(assignment, .yielded) }
+                if let answer, let layer = answer.layer {
                     var outcome = StepOutcome(status: .succeeded, cached: true)
                     outcome.key = key
                     outcome.layer = layer
@@ -212,13 +219,13 @@ actor FakeAgent {
             try await report(assignment.id, .stepStarted(step: index))
             try await report(assignment.id, .log(step: index, text: "\(step.name) here\n"))
             let play = script[step.name] ?? .succeed
-            if play == .hang {
+            if play == .hang || play == .hangAndFail {
                 while isHanging, !cancelled.contains(assignment.id) { try await Task.sleep(for: .milliseconds(2)) }
             }
             if cancelled.contains(assignment.id) { return try await end(assignment, .cancelled) }
             ran.append(step.name)
             switch play {
-            case .fail:
+            case .fail, .hangAndFail:
                 var outcome = StepOutcome(status: .failed, cached: false)
                 outcome.exitCode = 7
                 try await report(assignment.id, .stepFinished(step: index, outcome))

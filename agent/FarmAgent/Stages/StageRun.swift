@@ -20,6 +20,9 @@ struct StageRun: Sendable {
         temporaries = TemporaryDirectories(services: services)
     }
 
+    /// Another agent makes the next step: the stage waits for it at the coordinator, without a place here.
+    struct MadeElsewhere: Error {}
+
     /// What happened to a step beside its layer.
     struct StepReport {
         var bytes = ReceivedBytes()
@@ -110,11 +113,12 @@ struct StageRun: Sendable {
         for input in step.operation.inputs { inputs.append(try await digest(of: input, in: scope)) }
         let key = step.key(parent: Chain.id(of: layers), platform: assignment.platform, inputs: inputs)
         report.key = key
-        if !assignment.noCache, let found = try await record(key), let layer = found.layer,
-            let files = try files(after: step.operation, found)
-        {
-            finish(index, layer, files: files.root, created: found.created, cached: true, report)
-            return (layer, files.root)
+        if !assignment.noCache, let found = try await record(key) {
+            if let layer = found.layer, let files = try files(after: step.operation, found) {
+                finish(index, layer, files: files.root, created: found.created, cached: true, report)
+                return (layer, files.root)
+            }
+            if found.isMade { throw MadeElsewhere() }
         }
         post(.stepStarted(step: index))
         let layer: LayerDescriptor

@@ -57,6 +57,7 @@ actor StageRunner {
     private func outcome(of assignment: StageAssignment, _ result: Result<Void, any Error>, wasCancelled: Bool) -> StageOutcome {
         switch result {
         case .success: return .succeeded
+        case .failure(is StageRun.MadeElsewhere) where !wasCancelled: return .yielded
         case .failure where wasCancelled: return isStopping ? .unable(reason: Self.stoppingReason) : .cancelled
         case .failure(let failure as StepFailureAt):
             return .failed(BuildFailure(message: failure.failure.message, lines: failure.lines, exitCode: failure.failure.exitCode))
@@ -91,6 +92,7 @@ extension StageOutcome {
         case .succeeded: "succeeded"
         case .failed(let failure): "failed: \(failure.message)"
         case .cancelled: "cancelled"
+        case .yielded: "another makes its next step"
         case .unable(let reason): "unable: \(reason)"
         }
     }

@@ -46,4 +46,6 @@ struct AssignmentEntry {
     var command: StageAssignment?
     /// Its build has ended: the agent was told to stop. It keeps its locks until it has.
     var isCancelling = false
+    /// The last output of the step that it makes, for builds that come to share it.
+    var output = ""
 }

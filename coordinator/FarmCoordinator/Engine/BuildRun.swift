@@ -18,6 +18,8 @@ final class BuildRun {
     /// Of the last event.
     var sequence: Int
     var contents = Contents.complete
+    /// What was reported a moment ago decides what it can do: the store must have it.
+    var readsNewest = false
     /// The client was asked for the secrets, and has not answered yet.
     var waitsForSecrets = false
     /// The parts of the context that have been asked for.
@@ -98,6 +100,8 @@ struct StageRun {
         case waiting
         /// It could run now, from this step on.
         case ready(Ready)
+        /// An agent makes its next step already, for another stage: it waits for the record.
+        case shares(Ready)
         /// An agent has it.
         case assigned(String)
         /// Its result is known, and there as far as it is needed.
@@ -107,6 +111,8 @@ struct StageRun {
     /// What an assignment needs.
     struct Ready {
         var firstStep: Int
+        /// Of the first step; empty where it is nobody else's. See ``Coordinator/names(of:below:stage:_:key:)``.
+        var names: [Digest] = []
         /// Layers below the first step.
         var base: [LayerDescriptor]
         /// As ``StageAssignment/filesBelow``.
@@ -127,6 +133,8 @@ struct StageRun {
     var base: [LayerDescriptor]?
     /// Records of steps that did not run in this build, as they were found last.
     var found: [StoredRecord?]
+    /// The first step that had no record then, and its key.
+    var missing: (step: Int, key: Digest)?
     /// Agents that could not run it.
     var avoid: Set<String> = []
     /// Why no agent could take it when this was last said.

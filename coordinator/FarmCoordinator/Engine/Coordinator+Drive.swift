@@ -106,9 +106,11 @@ extension Coordinator {
         _ run: BuildRun, _ status: Status, failure: BuildFailure?, image: StoredResult? = nil, images: [String: StoredResult]? = nil
     ) {
         guard run.isOpen else { return }
+        for stage in run.stages.indices { claims.leave(build: run.id, stage: stage) }
         for stage in run.stages.indices {
-            if let id = run.stages[stage].assignment, let entry = assignments[id] {
+            if let id = run.stages[stage].assignment, let entry = assignments[id], !handOver(id, of: run) {
                 assignments[id]?.isCancelling = true
+                giveUpClaims(of: id, reason: "build \(run.id), which ran the step, is \(status.rawValue)")
                 assignments[id]?.command = nil
                 if entry.sent {
                     send(.cancel(assignment: id), to: entry.stored.agent)
@@ -145,6 +147,7 @@ extension Coordinator {
     /// The assignment is over, and with it its locks.
     func endAssignment(_ id: String) {
         guard let entry = assignments.removeValue(forKey: id) else { return }
+        giveUpClaims(of: id, reason: nil)
         scheduler.end("\(entry.stored.build)-\(entry.stored.stage)", clock.monotonic())
         for lock in locks.locks(of: id) { giveBack(lock) }
         outbox.append(.removeAssignment(id))
@@ -153,6 +156,7 @@ extension Coordinator {
     /// The stage goes on elsewhere, or the build fails when it was tried often enough.
     func retry(_ id: String, reason: String, avoiding: Bool) {
         guard let entry = assignments[id] else { return }
+        giveUpClaims(of: id, reason: "build \(entry.stored.build), which ran the step: \(reason)")
         endAssignment(id)
         let stage = entry.stored.stage
         guard !entry.isCancelling, let run = builds[entry.stored.build], run.stages[stage].assignment == id else { return }
@@ -172,7 +176,7 @@ extension Coordinator {
             metadata: [
                 "build": "\(run.id)", "stage": "\(run.stages[stage].plan.name)", "agent": "\(entry.stored.agent)", "reason": "\(reason)",
             ])
-        if run.stages[stage].row.attempts >= settings.maximumAttempts {
+        if run.stages[stage].row.failures >= settings.maximumAttempts {
             let name = run.stages[stage].plan.name
             finish(
                 run, .failed,

@@ -10,6 +10,11 @@ extension Coordinator {
         guard let resolved = run.stored.plan else { return }
         // After a restart they are not in memory.
         try await digestContext(of: run, plan: resolved.plan)
+        try await claimRestored()
+        if run.readsNewest {
+            run.readsNewest = false
+            try await settle()
+        }
         try await findRecords(of: run, resolved)
         while run.isOpen {
             let outlook = try look(at: run, resolved)
@@ -32,6 +37,7 @@ extension Coordinator {
             try resolveReferences(of: number, run, resolved)
             let stage = run.stages[number]
             var found: [StoredRecord?] = Array(repeating: nil, count: stage.steps.count)
+            var missing: (step: Int, key: Digest)?
             let base = baseLayers(of: stage.plan, run, resolved)
             var below = base ?? []
             if base != nil {
@@ -44,7 +50,10 @@ extension Coordinator {
                     let step = stage.plan.steps[index]
                     guard !step.operation.waitsForResults, let inputs = try await inputs(of: step, run) else { break }
                     let key = step.key(parent: Chain.id(of: below), platform: resolved.plan.platform, inputs: inputs)
-                    guard let stored = try await store.record(key), let record = try await counted(stored, for: step, run) else { break }
+                    guard let stored = try await storedRecord(key), let record = try await counted(stored, for: step, run) else {
+                        missing = (index, key)
+                        break
+                    }
                     found[index] = record
                     below.append(record.layer)
                 }
@@ -59,6 +68,7 @@ extension Coordinator {
             }
             run.stages[number].base = base
             run.stages[number].found = found
+            run.stages[number].missing = missing
         }
     }
 
@@ -83,6 +93,11 @@ extension Coordinator {
         guard let files = record.files else { return nil }
         if files == root { return record }
         return try await contexts.hasTree(files) ? record : nil
+    }
+
+    private func storedRecord(_ key: Digest) async throws -> StoredRecord? {
+        if let record = newRecords[key] { return record }
+        return try await store.record(key)
     }
 
     private func inputs(of step: Step, _ run: BuildRun) async throws -> [Digest]? {
@@ -185,11 +200,14 @@ extension Coordinator {
     private func apply(_ outlook: Outlook, to run: BuildRun, _ resolved: StoredPlan) {
         for number in run.stages.indices where run.stages[number].assignment == nil {
             guard outlook.needed.contains(number), let first = outlook.work[number] else {
+                claims.leave(build: run.id, stage: number)
                 if run.layers(of: number) != nil { settleAsDone(number, of: run) }
                 continue
             }
+            if isSharing(number, of: run, step: first) { continue }
+            claims.leave(build: run.id, stage: number)
             if run.stages[number].isDone {
-                guard run.stages[number].row.attempts < settings.maximumAttempts else {
+                guard run.stages[number].row.failures < settings.maximumAttempts else {
                     return finish(
                         run, .failed,
                         failure: BuildFailure(message: "layers of stage \(run.stages[number].plan.name) were lost again and again"))
@@ -203,6 +221,7 @@ extension Coordinator {
             if let ready = ready(number, first: first, of: run) {
                 markCached(upTo: first, stage: number, of: run)
                 run.stages[number].state = .ready(ready)
+                shareOrQueue(number, of: run)
             }
         }
         offer(run)
@@ -232,14 +251,15 @@ extension Coordinator {
             guard let record = run.stages[number].known(index) else { return }
             let now = clock.now()
             var row = run.stages[number].steps[index]
-            row.status = .succeeded
             row.cached = true
-            row.startedAt = now
+            // A step that was shared has begun before.
+            row.startedAt = row.status == .running ? row.startedAt : now
             row.finishedAt = now
             row.key = record.key
             row.layer = record.layer
             row.createdAt = record.createdAt
             row.files = record.files
+            row.status = .succeeded
             run.stages[number].steps[index] = row
             save(step: index, stage: number, of: run)
             emit(
@@ -286,7 +306,11 @@ extension Coordinator {
         demand.avoid = stage.avoid
         demand.hostPaths = hostPaths.sorted()
         return StageRun.Ready(
-            firstStep: first, base: below, files: run.files(below: first, of: number),
+            firstStep: first,
+            names: names(
+                of: stage.plan.steps[first], below: below, stage: number, run,
+                key: stage.missing.flatMap { $0.step == first ? $0.key : nil }),
+            base: below, files: run.files(below: first, of: number),
             sources: ordered.map { StageAssignment.SourceLayers(source: $0, layers: sources[$0] ?? []) }, demand: demand,
             readsContext: !parts.isEmpty)
     }

@@ -14,14 +14,24 @@ extension Coordinator {
         let entry = try leased(query.assignment, to: agent)
         // The record may have been reported a moment ago and not be on the disk yet.
         try await settle()
-        guard let record = try await store.record(query.key), isAvailable(record.layer) else {
-            return RecordAnswer(layer: nil, created: nil)
-        }
+        guard let record = try await store.record(query.key), isAvailable(record.layer) else { return try noRecord(query, from: agent) }
         // What comes next starts from the state of the repository that the layer has: that must be known here.
         if let files = record.files, files != builds[entry.stored.build]?.stored.request.contextRoot, try await !contexts.hasTree(files) {
-            return RecordAnswer(layer: nil, created: nil)
+            return try noRecord(query, from: agent)
         }
         return RecordAnswer(layer: record.layer, created: record.createdAt, files: record.files)
+    }
+
+    /// The agent makes the step, unless another makes it already.
+    private func noRecord(_ query: RecordQuery, from agent: String) throws -> RecordAnswer {
+        let entry = try leased(query.assignment, to: agent)
+        var answer = RecordAnswer(layer: nil, created: nil)
+        guard let run = builds[entry.stored.build], let step = currentStep(of: entry, run) else { return answer }
+        let operation = run.stages[entry.stored.stage].plan.steps[step].operation
+        let names = names(of: query.key, operation, run)
+        answer.isMade = claims.maker(of: names).map { $0 != query.assignment } ?? false
+        if !answer.isMade { claim(names, by: query.assignment) }
+        return answer
     }
 
     /// Who has these layers, with grants for the asking agent.

@@ -42,18 +42,25 @@ extension Coordinator {
         let stage = entry.stored.stage
         switch report.kind {
         case .selection: break
-        case .stepStarted(let step):
+        case .stepStarted(let number):
+            let step = entry.stored.step(number)
             guard run.stages[stage].steps.indices.contains(step) else { return }
             run.stages[stage].steps[step].status = .running
             run.stages[stage].steps[step].startedAt = report.time
             save(step: step, stage: stage, of: run)
             emit(.stepStarted(stage: stage, step: step), run, time: report.time)
-        case .log(let step, let text):
+        case .log(let number, let text):
+            let step = entry.stored.step(number)
             guard run.stages[stage].steps.indices.contains(step) else { return }
             emit(.log(stage: stage, step: step, text: text), run, time: report.time)
-        case .stepFinished(let step, let outcome):
+            spread(text, of: entry.stored.id, time: report.time)
+        case .stepFinished(let number, let outcome):
+            let step = entry.stored.step(number)
             guard run.stages[stage].steps.indices.contains(step) else { return }
             take(outcome, of: step, stage: stage, run, time: report.time)
+            guard outcome.status == .succeeded else { return }
+            moveOn(entry.stored.id)
+            if step == entry.stored.lastStep { endHandedOver(entry.stored.id, run) }
         case .stageFinished(let outcome):
             take(outcome, of: entry, run, from: agent)
         }
@@ -62,7 +69,9 @@ extension Coordinator {
     // Also of an assignment that is not the agent's any more: the work was done, and the next attempt need not do it again.
     private func keepResult(_ outcome: StepOutcome, of agent: String, at time: Timestamp) {
         guard outcome.status == .succeeded, !outcome.cached, let layer = outcome.layer, let key = outcome.key else { return }
-        outbox.append(.put(StoredRecord(key: key, layer: layer, createdAt: outcome.created ?? time, files: outcome.files)))
+        let record = StoredRecord(key: key, layer: layer, createdAt: outcome.created ?? time, files: outcome.files)
+        newRecords[key] = record
+        outbox.append(.put(record))
         hold(layer, agent)
     }
 
@@ -92,6 +101,8 @@ extension Coordinator {
         switch outcome {
         case .succeeded:
             guard run.stages[stage].steps.allSatisfy({ $0.status == .succeeded && $0.layer != nil && $0.key != nil }) else {
+                // All that the build had that the agent was told of: this one goes on from there.
+                if entry.stored.isHandedOver { return giveBack(id, of: run) }
                 return retry(id, reason: "\(agent) reported the stage as done, but not all of its steps", avoiding: true)
             }
             endAssignment(id)
@@ -104,12 +115,16 @@ extension Coordinator {
             if failure.lines == nil, let step = run.stages[stage].steps.firstIndex(where: { $0.status == .failed }) {
                 failure.lines = run.stages[stage].plan.steps[step].lines
             }
+            if let step = run.stages[stage].steps.firstIndex(where: { $0.status == .failed }) {
+                shareFailure(of: entry, step: step, failure, run)
+            }
             endAssignment(id)
             run.stages[stage].state = .waiting
             run.stages[stage].row.status = .failed
             save(stage, of: run)
             finish(run, .failed, failure: failure)
         case .cancelled: retry(id, reason: "\(agent) gave it up", avoiding: false)
+        case .yielded: giveBack(id, of: run)
         case .unable(let reason): retry(id, reason: "\(agent): \(reason)", avoiding: true)
         }
     }

@@ -35,6 +35,7 @@ extension Coordinator {
             run.makeStages(from: (open.stages, open.steps))
             adopt(run)
         }
+        unclaimed = Set(assignments.keys)
         for (id, assignment) in assignments {
             if let run = builds[assignment.stored.build], run.stages.indices.contains(assignment.stored.stage) {
                 run.stages[assignment.stored.stage].state = .assigned(id)

@@ -8,9 +8,17 @@ import Store
 extension Coordinator {
     /// Gives ready stages to agents, in the order of fair shares. The caller settles.
     func schedule() {
-        for (id, decision) in scheduler.decide(clock.monotonic()) {
+        // Stages that came to share a step with another that was placed a moment before leave their slots to the next.
+        while !carryOut(scheduler.decide(clock.monotonic())) {}
+    }
+
+    /// False where not all could be: what was decided for stages that are not ready any more is void.
+    private func carryOut(_ decisions: [(stage: String, decision: Decision)]) -> Bool {
+        var isWhole = true
+        for (id, decision) in decisions {
             guard let (run, stage) = self.stage(id), run.isOpen, case .ready(let ready) = run.stages[stage].state else {
                 scheduler.withdraw(id)
+                isWhole = false
                 continue
             }
             switch decision {
@@ -20,6 +28,7 @@ extension Coordinator {
                 noteUnschedulable(stage, of: run, ready.demand, reason: reason, mayChange: mayChange)
             }
         }
+        return isWhole
     }
 
     /// Tells the scheduler which of the build's stages could run now, and which could not any more.
@@ -97,6 +106,8 @@ extension Coordinator {
         run.stages[number].row.status = .running
         run.stages[number].row.placement = placement.reason
         run.stages[number].row.decision = decision(.placed, of: number, run, placement)
+        claims.leave(build: run.id, stage: number)
+        claim(ready.names, by: stored.id)
         outbox.append(.insert(stored))
         save(number, of: run)
         emit(.stageStarted(stage: number, agent: agent.name, attempt: stored.attempt), run)

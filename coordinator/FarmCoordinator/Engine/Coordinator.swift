@@ -34,6 +34,10 @@ public actor Coordinator {
     var layersAtCoordinator: Set<Digest> = []
     var ledger = VolumeLedger()
     var locks = VolumeLocks()
+    /// Who makes which step, and who waits for it.
+    var claims = StepClaims()
+    /// Assignments from before a restart whose steps are not in `claims` yet.
+    var unclaimed: Set<String> = []
     /// What clients sent, by build: in memory alone.
     var secrets: [String: BuildSecrets] = [:]
     /// Wakes those who wait for a build's secrets.
@@ -57,6 +61,8 @@ public actor Coordinator {
     var lastSweep = -Double.infinity
 
     var outbox: [Change] = []
+    /// Records that may not be readable in the store yet.
+    var newRecords: [Digest: StoredRecord] = [:]
     private var rung: [String: Int] = [:]
     private var commands: [(agent: String, command: AgentCommand)] = []
 
@@ -142,6 +148,7 @@ extension Coordinator {
         let changes = outbox
         let rung = self.rung
         let commands = self.commands
+        let recorded = newRecords
         outbox = []
         self.rung = [:]
         self.commands = []
@@ -154,6 +161,7 @@ extension Coordinator {
             jobInput.finish()
             throw failure
         }
+        for (key, record) in recorded where newRecords[key] == record { newRecords[key] = nil }
         for (build, last) in rung {
             bell.ring(build, last: last)
             if builds[build] == nil { bell.close(build) }

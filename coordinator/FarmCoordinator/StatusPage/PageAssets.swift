@@ -126,6 +126,10 @@ enum PageAssets {
               }));
             } else if (kind === 'log') output(value.stage, value.step, value.text);
             else if (kind === 'stepStarted') begin(value.stage, value.step);
+            else if (kind === 'stepShared') {
+              begin(value.stage, value.step);
+              line(number(value.stage, value.step), 'runs in build ' + plain(value.build) + ' already, on ' + plain(value.agent) + ': shared', 'note');
+            }
             else if (kind === 'stepFinished' && value.cached) {
               begin(value.stage, value.step);
               line(number(value.stage, value.step), 'cached', 'note');
