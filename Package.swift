@@ -97,6 +97,12 @@ let benchmarks: [Target] = [
     .target(
         name: "Simulation", dependencies: ["Scheduling", "BuildPlan", "Digests", "FarmAPI", "Store"], path: "Benchmarks/Simulation"),
     .executableTarget(name: "farm-sim", dependencies: ["Simulation", "Store", arguments], path: "Benchmarks/farm-sim"),
+    .executableTarget(
+        name: "farm-load",
+        dependencies: [
+            "FarmAgent", "FarmAPI", "BuildPlan", "Digests", "BlockingIO", "Transport", "Certificates", "Daemon", arguments, logging,
+        ],
+        path: "Benchmarks/farm-load"),
 ]
 
 let tests: [Target] = [

@@ -5,7 +5,7 @@ import Synchronization
 import Transport
 
 /// The agent's stream of commands: opened, read, opened again when it breaks.
-struct CoordinatorSession: Sendable {
+public struct CoordinatorSession: Sendable {
     /// The coordinator sends a ping every few seconds; a silence of this length means that the connection is dead.
     static let silenceLimit = Duration.seconds(15)
 
@@ -15,8 +15,21 @@ struct CoordinatorSession: Sendable {
     let hello: @Sendable () async -> AgentHello
     let handle: @Sendable (AgentCommand) async -> Void
 
+    /// - Parameters:
+    ///   - hello: asked for what is here at each opening.
+    ///   - handle: called for each command, one after the other.
+    public init(
+        api: APIClient, logger: Logger, hello: @escaping @Sendable () async -> AgentHello,
+        handle: @escaping @Sendable (AgentCommand) async -> Void
+    ) {
+        self.api = api
+        self.logger = logger
+        self.hello = hello
+        self.handle = handle
+    }
+
     /// Runs until the task is cancelled.
-    func run() async {
+    public func run() async {
         var backoff = Backoff()
         var lastReason = ""
         while !Task.isCancelled {

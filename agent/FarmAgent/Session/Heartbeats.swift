@@ -2,7 +2,7 @@ import FarmAPI
 import Logging
 
 /// Tells the coordinator at its interval that this agent lives and what it runs.
-actor Heartbeats {
+public actor Heartbeats {
     static let deadline = Duration.seconds(10)
     /// What the coordinator asks for is kept within reason.
     private static let bounds = 0.2...60.0
@@ -11,13 +11,14 @@ actor Heartbeats {
     private let beat: @Sendable () async throws -> Void
     private var task: Task<Void, Never>?
 
-    init(logger: Logger, beat: @escaping @Sendable () async throws -> Void) {
+    /// - Parameter beat: says it once.
+    public init(logger: Logger, beat: @escaping @Sendable () async throws -> Void) {
         self.logger = logger
         self.beat = beat
     }
 
     /// Begins, or goes on at another interval (seconds).
-    func start(every interval: Double) {
+    public func start(every interval: Double) {
         task?.cancel()
         let pause = Duration.seconds(min(max(interval, Self.bounds.lowerBound), Self.bounds.upperBound))
         task = Task { [beat, logger] in
@@ -29,7 +30,7 @@ actor Heartbeats {
     }
 
     /// Ends.
-    func stop() {
+    public func stop() {
         task?.cancel()
         task = nil
     }
