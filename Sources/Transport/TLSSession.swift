@@ -26,6 +26,7 @@ final class TLSContext: @unchecked Sendable {
             throw TransportError.badIdentity(file: identity.authorityFile, reason: TLSFailure.queued())
         }
         farm_SSL_CTX_set_session_cache_off(context)
+        farm_SSL_CTX_release_buffers(context)
         SSL_CTX_set_num_tickets(context, 0)
         guard SSL_CTX_load_verify_locations(context, identity.authorityFile, nil) == 1 else {
             throw TransportError.badIdentity(file: identity.authorityFile, reason: "is no authority's certificate: \(TLSFailure.queued())")

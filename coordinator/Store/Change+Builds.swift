@@ -63,12 +63,15 @@ extension Change {
     }
 
     /// An event; its sequence must be new in the build.
-    public static func append(_ event: BuildEvent, to build: String) -> Change {
+    public static func append(_ event: EncodedEvent, to build: String) -> Change {
         Change { db in
             try db.cachedStatement(sql: "INSERT INTO event (build, sequence, body) VALUES (?, ?, ?)")
-                .execute(arguments: [build, event.sequence, JSON(event)])
+                .execute(arguments: [build, event.event.sequence, String(decoding: event.json(), as: UTF8.self)])
         }
     }
+
+    /// An event; its sequence must be new in the build.
+    public static func append(_ event: BuildEvent, to build: String) -> Change { append(EncodedEvent(event), to: build) }
 
     /// A stage has run for so long.
     public static func put(_ duration: StoredDuration) -> Change {

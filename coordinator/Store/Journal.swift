@@ -36,10 +36,16 @@ final class Journal: Sendable {
 
     func write(_ changes: [Change]) -> Commit {
         let commit = Commit()
-        let start = state.withLock { state in
+        let start = state.withLock { state -> Bool? in
+            // Nothing is on its way: what there was to wait for is on the disk.
+            if changes.isEmpty, !state.writing { return nil }
             state.pending.append(Group(changes: changes, commit: commit))
             defer { state.writing = true }
             return !state.writing
+        }
+        guard let start else {
+            commit.finish(.success(()))
+            return commit
         }
         if start {
             // GRDB's writer queue is a thread that may block.

@@ -14,6 +14,24 @@ extension Store {
         }
     }
 
+    /// The events of a build with a sequence above `after` as they are stored, in order: at most `limit`, and no more after `bytes` bytes.
+    public func eventLines(of build: String, after: Int, limit: Int, bytes: Int) async throws -> [EventLine] {
+        try await pool.read { db in
+            let rows = try Row.fetchCursor(
+                db.cachedStatement(
+                    sql: "SELECT sequence, body FROM event WHERE build = ? AND sequence > ? ORDER BY sequence LIMIT ?"),
+                arguments: [build, after, limit])
+            var lines: [EventLine] = []
+            var total = 0
+            while total < bytes, let row = try rows.next() {
+                let body: String = try row.value("body")
+                lines.append(EventLine(sequence: try row.value("sequence"), json: Array(body.utf8)))
+                total += body.utf8.count
+            }
+            return lines
+        }
+    }
+
     /// The build by its id.
     public func build(_ id: String) async throws -> StoredBuild? {
         try await pool.read { db in

@@ -14,6 +14,7 @@ struct Serve: AsyncParsableCommand {
         LoggingSystem.bootstrap { StandardErrorLog(label: $0, format: configuration.logFormat, level: configuration.logLevel) }
         let log = Logger(label: "coordinator")
         CoreFiles.forbid()
+        FileDescriptors.raiseLimit()
         let stops = Signals.stops()
         let service: CoordinatorService
         do { service = try await CoordinatorService.start(configuration, log: log) } catch {

@@ -7,8 +7,8 @@ import Synchronization
 /// What the agent has to report: numbered, in order, sent until the coordinator has stored it.
 ///
 /// Anyone may ``post(_:assignment:)`` from any thread; it never waits. Output of steps is put together into larger texts while it waits.
-final class Outbox: Sendable {
-    /// How long output waits for more, so that a chatty step does not cost a request a line; still immediate for who watches.
+public final class Outbox: Sendable {
+    /// Output goes out at most so often, so that a chatty step does not cost a request a line; what comes after a pause goes at once.
     static let logDelay = Duration.milliseconds(50)
     /// Of one report.
     static let logLimit = 64 << 10
@@ -32,7 +32,8 @@ final class Outbox: Sendable {
         var urgent = false
     }
 
-    let epoch: String
+    /// Of this process: a number counts within it.
+    public let epoch: String
     // A lock: output comes from threads that can't await an actor, and its order counts.
     private let state = Mutex(State())
     private let wake: AsyncStream<Void>.Continuation
@@ -41,7 +42,7 @@ final class Outbox: Sendable {
     private let logger: Logger
 
     /// - Parameter send: returns when the reports are stored.
-    init(epoch: String, logger: Logger, send: @escaping @Sendable ([AgentReport]) async throws -> Void) {
+    public init(epoch: String, logger: Logger, send: @escaping @Sendable ([AgentReport]) async throws -> Void) {
         self.epoch = epoch
         self.logger = logger
         self.send = send
@@ -49,7 +50,7 @@ final class Outbox: Sendable {
     }
 
     /// Takes a report.
-    func post(_ kind: AgentReport.Kind, assignment: String) {
+    public func post(_ kind: AgentReport.Kind, assignment: String) {
         state.withLock { state in
             if case .log(let step, let text) = kind {
                 guard let kind = Self.admit(text, step, assignment, &state) else { return }
@@ -98,11 +99,13 @@ final class Outbox: Sendable {
     var count: Int { state.withLock { $0.waiting.count } }
 
     /// Sends until the task is cancelled.
-    func run() async {
+    public func run() async {
         var backoff = Backoff()
+        var lastSent = ContinuousClock.now - Self.logDelay
         for await _ in wakes {
             while !Task.isCancelled, !isEmpty {
-                await waitForMore()
+                await waitForMore(until: lastSent + Self.logDelay)
+                lastSent = .now
                 let batch = nextBatch()
                 do {
                     try await send(batch)
@@ -123,13 +126,12 @@ final class Outbox: Sendable {
     }
 
     /// Gives output a little time to become more, but keeps nothing else waiting.
-    private func waitForMore() async {
-        let end = ContinuousClock.now + Self.logDelay
+    private func waitForMore(until end: ContinuousClock.Instant) async {
         while !state.withLock({ $0.urgent }), ContinuousClock.now < end { try? await Task.sleep(for: Self.logDelay / 10) }
     }
 
     /// Waits until everything is stored, or for a time.
-    func drain(within time: Duration) async {
+    public func drain(within time: Duration) async {
         let end = ContinuousClock.now + time
         while !isEmpty, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(10)) }
     }

@@ -13,6 +13,8 @@ struct AgentEntry {
     }
 
     var stored: StoredAgent
+    /// What runs there: by its labels, when the session was opened. Asked for all agents at each submission.
+    var platform: Platform?
     var session: Session?
     /// By the monotonic clock.
     var lastHeard: Double
@@ -25,11 +27,18 @@ struct AgentEntry {
     /// It was said that it is lost.
     var isLost = false
 
+    init(stored: StoredAgent, session: Session?, lastHeard: Double) {
+        self.stored = stored
+        platform = Self.platform(of: stored.labels)
+        self.session = session
+        self.lastHeard = lastHeard
+    }
+
     var name: String { stored.name }
 
-    /// What runs there: told by its labels.
-    var platform: Platform? {
-        guard let os = stored.labels["os"], let architecture = stored.labels["arch"] else { return nil }
+    /// What the labels of an agent say that runs there.
+    static func platform(of labels: [String: String]) -> Platform? {
+        guard let os = labels["os"], let architecture = labels["arch"] else { return nil }
         return Platform("\(os)/\(architecture)")
     }
 }

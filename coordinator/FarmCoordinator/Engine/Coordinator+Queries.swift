@@ -7,7 +7,7 @@ extension Coordinator {
     /// - Throws: ``EngineError/notFound(_:)``
     public func events(of build: String, after: Int) async throws -> BuildEvents {
         let id = try await storedBuild(build).id
-        return BuildEvents(build: id, after: after, store: store, bell: bell)
+        return BuildEvents(build: id, after: after, store: store, bell: bell, tails: tails)
     }
 
     /// `farm show`. A prefix of an id that is unique will do.

@@ -51,6 +51,7 @@ extension Coordinator {
         builds[run.id] = run
         submissions[Self.submission(run.stored.request.requestID, user: run.stored.user)] = run.id
         bell.open(run.id, last: run.sequence)
+        tails.open(run.id, last: run.sequence)
         run.wake()
         enqueue(.drive(build: run.id))
     }

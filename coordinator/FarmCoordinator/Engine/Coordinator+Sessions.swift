@@ -23,6 +23,7 @@ extension Coordinator {
             report: isRestarted ? 0 : entry.stored.report)
         // The contract says that every agent has it.
         entry.stored.labels["name"] = agent
+        entry.platform = AgentEntry.platform(of: hello.labels)
         entry.stored.slots = min(max(1, hello.slots), AgentProfile.maximumSlots)
         entry.lastHeard = clock.monotonic()
         entry.isLost = false

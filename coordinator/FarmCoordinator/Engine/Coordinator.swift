@@ -22,6 +22,8 @@ public actor Coordinator {
     let clock: any EngineClock
     let logger: Logger
     let bell = Bell()
+    /// For those who read along.
+    let tails = EventTails()
 
     /// Open builds by id.
     var builds: [String: BuildRun] = [:]
@@ -63,7 +65,8 @@ public actor Coordinator {
     var outbox: [Change] = []
     /// Records that may not be readable in the store yet.
     var newRecords: [Digest: StoredRecord] = [:]
-    private var rung: [String: Int] = [:]
+    /// Events by build, in order.
+    private var rung: [String: [EncodedEvent]] = [:]
     private var commands: [(agent: String, command: AgentCommand)] = []
 
     /// Why the engine can't go on.
@@ -162,9 +165,13 @@ extension Coordinator {
             throw failure
         }
         for (key, record) in recorded where newRecords[key] == record { newRecords[key] = nil }
-        for (build, last) in rung {
-            bell.ring(build, last: last)
-            if builds[build] == nil { bell.close(build) }
+        for (build, events) in rung {
+            tails.append(events, to: build)
+            bell.ring(build, last: events.last?.event.sequence ?? 0)
+            if builds[build] == nil {
+                tails.close(build)
+                bell.close(build)
+            }
         }
         for (agent, command) in commands { deliver(command, to: agent) }
     }
@@ -185,8 +192,9 @@ extension Coordinator {
     /// An event of a build: stored, then shown to its readers.
     func emit(_ kind: BuildEvent.Kind, _ run: BuildRun, time: Timestamp? = nil) {
         run.sequence += 1
-        outbox.append(.append(BuildEvent(sequence: run.sequence, time: time ?? clock.now(), kind: kind), to: run.id))
-        rung[run.id] = run.sequence
+        let event = EncodedEvent(BuildEvent(sequence: run.sequence, time: time ?? clock.now(), kind: kind))
+        outbox.append(.append(event, to: run.id))
+        rung[run.id, default: []].append(event)
     }
 
     /// Stores a stage's row.

@@ -58,16 +58,11 @@ struct BuildRoutes: Sendable {
         let events = try await engine.events(of: request.parameter("id"), after: after)
         let follow = request.query("follow") != "false"
         return JSONLineStream.response { writer in
+            var pages = events.pages
             if follow {
-                for try await event in events { try await writer.write(event) }
+                while let page = try await pages.next() { try await writer.write(page) }
             } else {
-                var position = after
-                while case let page = try await events.store.events(of: events.build, after: position, limit: BuildEvents.page),
-                    let last = page.last
-                {
-                    for event in page { try await writer.write(event) }
-                    position = last.sequence
-                }
+                while case let page = try await pages.nextStored(), !page.isEmpty { try await writer.write(page) }
             }
         }
     }
@@ -91,6 +86,17 @@ enum JSONLineStream {
             var line = try FarmJSON.encode(value)
             line.append(UInt8(ascii: "\n"))
             try await body.write(line)
+        }
+
+        /// Lines that are JSON already.
+        func write(_ lines: [EventLine]) async throws {
+            var buffer = ByteBuffer()
+            buffer.reserveCapacity(lines.reduce(0) { $0 + $1.json.count + 1 })
+            for line in lines {
+                buffer.writeBytes(line.json)
+                buffer.writeInteger(UInt8(ascii: "\n"))
+            }
+            try await body.write(buffer)
         }
     }
 

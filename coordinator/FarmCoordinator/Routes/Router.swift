@@ -63,6 +63,8 @@ struct Route: Sendable {
         self.handler = handler
     }
 
+    var hasParameters: Bool { pattern.contains { $0.hasPrefix("{") } }
+
     static func segments(of path: Substring) -> [Substring] { path.dropFirst().split(separator: "/", omittingEmptySubsequences: false) }
 
     /// The parameters when the path fits.
@@ -83,9 +85,18 @@ struct Route: Sendable {
 
 /// Finds the route of a request, checks who asks, and makes errors into responses.
 struct Router: Sendable {
-    let routes: [Route]
-    let authentication: Authentication
-    let log: Logger
+    /// Routes without parameters by their path; agents use these many times a second.
+    private let plain: [[Substring]: [Route]]
+    private let withParameters: [Route]
+    private let authentication: Authentication
+    private let log: Logger
+
+    init(routes: [Route], authentication: Authentication, log: Logger) {
+        plain = Dictionary(grouping: routes.filter { !$0.hasParameters }, by: \.pattern)
+        withParameters = routes.filter(\.hasParameters)
+        self.authentication = authentication
+        self.log = log
+    }
 
     /// Answers any request; never throws.
     func respond(to request: ServerRequest) async -> ServerResponse {
@@ -100,7 +111,10 @@ struct Router: Sendable {
         guard request.path.hasPrefix("/"), request.path.utf8.count <= Limits.path else { throw RouteError.badRequest("bad path") }
         if let response = await SignIn.response(to: request, tokens: authentication.tokens) { return response }
         let path = Route.segments(of: request.path[...])
-        let fitting = routes.compactMap { route in route.match(path).map { (route: route, parameters: $0) } }
+        var fitting = (plain[path] ?? []).map { (route: $0, parameters: [String: String]()) }
+        if !fitting.contains(where: { $0.route.method == request.method }) {
+            fitting += withParameters.compactMap { route in route.match(path).map { (route: route, parameters: $0) } }
+        }
         // A HEAD is a GET whose body nobody sends.
         let method = request.method == "HEAD" ? "GET" : request.method
         let found = fitting.first { $0.route.method == method }
@@ -117,7 +131,8 @@ struct Router: Sendable {
 
     private func response(to error: any Error, for request: ServerRequest) -> ServerResponse {
         let failure = RouteError(error)
-        if failure.status >= 500 {
+        // A peer that goes away cancels its request: that is no failure of ours.
+        if failure.status >= 500, !(error is CancellationError) {
             log.error("request failed", metadata: ["method": "\(request.method)", "path": "\(request.path)", "error": "\(error)"])
         } else {
             log.debug(
