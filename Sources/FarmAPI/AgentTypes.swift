@@ -186,6 +186,8 @@ public struct StepOutcome: Codable, Sendable {
     public var exitCode: Int?
     public var error: String?
     public var bytes: ReceivedBytes
+    /// Seconds in which it waited for its inputs and locks: they say nothing about how long the step itself takes.
+    public var waited: Double?
 
     public init(status: Status, cached: Bool) {
         self.status = status
@@ -204,6 +206,9 @@ public enum StageOutcome: Codable, Sendable {
     case yielded
     /// The agent could not do it (full disk, a holder that is gone): to be retried elsewhere.
     case unable(reason: String)
+
+    /// The reason of an agent that was told to end: nothing that speaks against it.
+    public static let stoppingReason = "the agent is stopping"
 }
 
 /// `POST /api/v1/agent/heartbeat`, 204.
@@ -211,10 +216,30 @@ public struct Heartbeat: Codable, Sendable {
     public var epoch: String
     public var running: [String]
     public var freeBytes: Int64
-    public init(epoch: String, running: [String], freeBytes: Int64) {
+    /// What was received since the last one, at most ``TransferMeasure/limit``.
+    public var transfers: [TransferMeasure]?
+    public init(epoch: String, running: [String], freeBytes: Int64, transfers: [TransferMeasure]? = nil) {
         self.epoch = epoch
         self.running = running
         self.freeBytes = freeBytes
+        self.transfers = transfers
+    }
+}
+
+/// What an agent received from one sender, and the time in which it did.
+public struct TransferMeasure: Codable, Sendable, Hashable {
+    /// Another agent; nil for the coordinator.
+    public var from: String?
+    public var bytes: Int64
+    public var seconds: Double
+
+    /// In one heartbeat: an agent receives from a few at a time.
+    public static let limit = 16
+
+    public init(from: String?, bytes: Int64, seconds: Double) {
+        self.from = from
+        self.bytes = bytes
+        self.seconds = seconds
     }
 }
 

@@ -227,7 +227,33 @@ public struct BuildFailure: Codable, Sendable, Hashable {
 
 /// A row of `farm agents`. `GET /api/v1/agents`
 public struct AgentDescription: Codable, Sendable {
-    public enum State: String, Codable, Sendable { case ready, draining, lost }
+    public enum State: String, Codable, Sendable, CaseIterable {
+        case ready, draining, lost
+        /// It failed too often.
+        case setAside = "set-aside"
+    }
+    /// A measured bandwidth.
+    public struct Bandwidth: Codable, Sendable, Hashable {
+        /// Another agent; nil for the coordinator.
+        public var from: String?
+        public var bytesPerSecond: Double
+        public init(from: String?, bytesPerSecond: Double) {
+            self.from = from
+            self.bytesPerSecond = bytesPerSecond
+        }
+    }
+    /// Why an agent gets no stages, or only one at a time.
+    public struct SetAside: Codable, Sendable, Hashable {
+        public var reason: String
+        public var until: Timestamp
+        /// The time is over: it gets one stage at a time until it has run one.
+        public var isOnTrial: Bool
+        public init(reason: String, until: Timestamp, isOnTrial: Bool) {
+            self.reason = reason
+            self.until = until
+            self.isOnTrial = isOnTrial
+        }
+    }
     public var name: String
     public var state: State
     public var labels: [String: String]
@@ -243,6 +269,10 @@ public struct AgentDescription: Codable, Sendable {
     public var onlyHere = 0
     /// Bytes that are left on its disk, as it last said.
     public var freeBytes: Int64?
+    /// What was measured of the bytes a second that it receives.
+    public var receives: [Bandwidth]?
+    /// There while it is set aside or on trial after that; `farm resume` ends it.
+    public var setAside: SetAside?
     public init(
         name: String, state: State, labels: [String: String], slots: Int, running: Int, address: String, runtime: String, version: String,
         lastSeen: Timestamp

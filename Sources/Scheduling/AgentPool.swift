@@ -227,13 +227,14 @@ struct AgentPool: Sendable {
 
     // MARK: Asking
 
-    /// Agents that have some generation of the volume.
-    func holders(ofVolume volume: Int) -> [String] { (volumeHolders[volume] ?? []).map { agents[$0].profile.name } }
+    /// Whether the agent has some generation of the volume.
+    func holds(volume: Int, _ index: Int) -> Bool { agents.indices.contains(index) && agents[index].volumes[volume] != nil }
 
-    /// Up to `limit` agents that have the layer.
-    func holders(ofLayer layer: Int, upTo limit: Int) -> [String] {
-        (layerHolders[layer] ?? []).prefix(limit).map { agents[$0].profile.name }
-    }
+    /// Whether the agent has the layer.
+    func holds(layer: Int, _ index: Int) -> Bool { agents.indices.contains(index) && agents[index].layers.contains(layer) }
+
+    /// Whether any agent has the layer.
+    func isHeld(layer: Int) -> Bool { layerHolders[layer] != nil }
 
     /// Ready agents that could run the stage and are worth comparing: all of them where there are few; else those that hold its volumes and
     /// its largest layers, and the first to be free.

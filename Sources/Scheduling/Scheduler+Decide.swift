@@ -181,11 +181,16 @@ extension Scheduler {
             let bytes = volume.demand.missingBytes(since: pool.agents[index].volumes[volume.number] ?? 0)
             guard bytes > 0 else { continue }
             sum.volumeBytes = sum.volumeBytes.addingSize(bytes)
-            sum.transfer += Double(bytes) / speed(to: index) { pool.holders(ofVolume: volume.number) }
+            sum.transfer += Double(bytes) / speed(to: index) { pool.holds(volume: volume.number, $0) }
+        }
+        if let largest {
+            // What no agent has comes from the coordinator.
+            sum.transfer +=
+                Double(sum.layerBytes)
+                / speed(to: index) { $0 == BandwidthTable.coordinator ? !pool.isHeld(layer: largest) : pool.holds(layer: largest, $0) }
         }
         sum.contextBytes = max(0, stage.contextBytes)
-        let bytes = sum.layerBytes.addingSize(sum.contextBytes)
-        if bytes > 0 { sum.transfer += Double(bytes) / speed(to: index) { largest.map { pool.holders(ofLayer: $0, upTo: 4) } ?? [] } }
+        if sum.contextBytes > 0 { sum.transfer += Double(sum.contextBytes) / speed(to: index) { $0 == BandwidthTable.coordinator } }
         let busy = pool.agents[index].running.count + pool.agents[index].reserved.count
         let others = min(1, Double(busy) / Double(pool.agents[index].profile.slots))
         sum.run = (stage.usualDuration ?? policy.unknownDuration) * (1 + policy.contention * others)
@@ -197,9 +202,16 @@ extension Scheduler {
         return sum
     }
 
-    private func speed(to index: Int, from senders: () -> [String]) -> Double {
+    private func speed(to index: Int, from isSender: (Int) -> Bool) -> Double {
         if bandwidth.isEmpty { return policy.bandwidth }
-        return bandwidth.expected(from: senders(), to: pool.agents[index].profile.name) ?? policy.bandwidth
+        return bandwidth.expected(to: index, from: isSender) ?? policy.bandwidth
+    }
+
+    /// Agents that could take the stage if they were not set aside.
+    public func setAside(suiting stage: StageDemand) -> [String] {
+        pool.profiles.filter { agent in
+            if case .setAside = agent.condition { agent.suits(stage) } else { false }
+        }.map(\.name)
     }
 
     /// What keeps a stage from each agent, by name; those that could take it are left out.

@@ -67,8 +67,8 @@ public struct Scheduler: Sendable {
     /// Forgets an agent. Stages that run there are to be ended by the caller, by ``end(_:_:)`` or ``withdraw(_:)``.
     public mutating func remove(agent: String) {
         releaseReservations(of: agent)
+        if let index = pool.index(of: agent) { bandwidth.remove(index) }
         pool.remove(agent)
-        bandwidth.remove(agent)
         suitable = [:]
         unblock()
     }
@@ -90,9 +90,40 @@ public struct Scheduler: Sendable {
         if let index = pool.index(of: agent), let number = volumeNames[volume] { pool.drop(volume: number, index) }
     }
 
-    /// A transfer has ended. Small ones are ignored.
-    public mutating func transferred(from: String, to: String, bytes: Int64, seconds: Double) {
-        bandwidth.note(from: from, to: to, bytes: bytes, seconds: seconds)
+    // MARK: Bandwidth
+
+    /// A transfer has ended. Small ones, figures that can't be, and machines that are not known are ignored.
+    /// - Parameter from: nil for the coordinator.
+    /// - Returns: bytes a second that are expected of the pair now; nil where it was ignored.
+    @discardableResult
+    public mutating func transferred(from: String?, to: String, bytes: Int64, seconds: Double) -> Double? {
+        guard let (sender, receiver) = pair(from, to) else { return nil }
+        return bandwidth.note(from: sender, to: receiver, bytes: bytes, seconds: seconds, usual: policy.bandwidth)
+    }
+
+    /// What was expected of a pair before a restart, bytes a second.
+    public mutating func remember(from: String?, to: String, rate: Double) {
+        guard let (sender, receiver) = pair(from, to) else { return }
+        bandwidth.remember(from: sender, to: receiver, rate: rate)
+    }
+
+    /// Bytes a second that were measured of a pair; nil where nothing was.
+    public func measuredBandwidth(from: String?, to: String) -> Double? {
+        pair(from, to).flatMap { bandwidth.measured(from: $0.0, to: $0.1) }
+    }
+
+    /// All that was measured of what an agent receives, bytes a second; from nil for the coordinator. In no order.
+    public func measuredBandwidth(to agent: String) -> [(from: String?, rate: Double)] {
+        guard let index = pool.index(of: agent) else { return [] }
+        return bandwidth.senders(to: index).map { sender, rate in
+            (sender == BandwidthTable.coordinator ? nil : pool.agents[sender].profile.name, rate)
+        }
+    }
+
+    private func pair(_ from: String?, _ to: String) -> (Int, Int)? {
+        guard let receiver = pool.index(of: to) else { return nil }
+        guard let from else { return (BandwidthTable.coordinator, receiver) }
+        return pool.index(of: from).map { ($0, receiver) }
     }
 
     // MARK: Stages

@@ -103,6 +103,20 @@ public struct DeltaFetch: Sendable {
         }
     }
 
+    /// Bytes of the files of which everything is asked for; 0 where more than a part of all is asked for as differences.
+    public func plainBytes(of round: Round) -> Int64 {
+        var plain = 0.0
+        var others = 0.0
+        for want in round.wants {
+            let size = Double(delta.puts[want.put].file?.size ?? 0)
+            if want.basis == nil, want.runs == nil { plain += size } else { others += size }
+        }
+        return others * Self.plainShare <= plain ? Int64(min(plain, 1e18)) : 0
+    }
+
+    /// Files that are asked for as a whole must have so many times the bytes of the others.
+    private static let plainShare = 4.0
+
     /// Writes what is wanted, with the signatures of older versions.
     public func writeRequest(_ round: Round, to sink: any ByteSink) throws {
         let blocks = BlockSink(sink)

@@ -56,6 +56,19 @@ import Testing
                 """)
     }
 
+    @Test func `an agent that is set aside says why and for how long`() {
+        var agent = AgentDescription(
+            name: "agent-1", state: .setAside, labels: [:], slots: 1, running: 0, address: "h:1", runtime: "crun", version: "1",
+            lastSeen: .epoch)
+        #expect(Listings.trouble(of: agent, now: .epoch) == nil)
+        agent.setAside = .init(reason: "its disk\u{1B}[31m is full", until: Timestamp(seconds: 90), isOnTrial: false)
+        #expect(
+            Listings.trouble(of: agent, now: .epoch)
+                == "agent-1 is set aside for another 1m30s: its disk is full; farm resume agent-1 gives it stages at once\n")
+        agent.setAside?.isOnTrial = true
+        #expect(Listings.trouble(of: agent, now: .epoch)?.contains("one stage at a time") == true)
+    }
+
     @Test func `a placement is shown with what was compared`() {
         var bytes = ReceivedBytes()
         bytes.volumes = 40_000_000

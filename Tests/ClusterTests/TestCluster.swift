@@ -24,7 +24,7 @@ final class TestCluster: Sendable {
     ///
     /// - Parameters:
     ///   - environment: settings of all daemons. Copies of volumes in the background are off unless it says otherwise: they would bring what
-    ///     tests measure before these look.
+    ///     tests measure before these look. So is setting agents aside: tests that kill them say where stages go.
     ///   - diskSizes: megabytes of a disk of its own for an agent, in memory.
     static func start(agents: Int, environment: [String: String] = [:], diskSizes: [String: Int] = [:]) async throws -> TestCluster {
         let folder = try TemporaryFolder()
@@ -34,7 +34,7 @@ final class TestCluster: Sendable {
                 throw ClientError.failed("no disk for \(agent): \(String(cString: strerror(errno)))")
             }
         }
-        let environment = ["FARM_VOLUME_COPIES": "1"].merging(environment) { $1 }
+        let environment = ["FARM_VOLUME_COPIES": "1", "FARM_SET_ASIDE_FAILURES": "0"].merging(environment) { $1 }
         let cluster = TestCluster(
             folder: folder, process: try launch(folder, agents: agents, environment), disks: diskSizes.keys.map { "farm/\($0)" })
         do {

@@ -34,12 +34,12 @@ struct StatusPageTests {
     }
 
     private static var home: HomePage {
-        HomePage(
-            agents: [
-                AgentDescription(
-                    name: hostile, state: .lost, labels: [hostile: hostile], slots: 4, running: 1, address: hostile, runtime: hostile,
-                    version: hostile, lastSeen: Timestamp(seconds: 1_799_999_000))
-            ], builds: [build],
+        var agent = AgentDescription(
+            name: hostile, state: .lost, labels: [hostile: hostile], slots: 4, running: 1, address: hostile, runtime: hostile,
+            version: hostile, lastSeen: Timestamp(seconds: 1_799_999_000))
+        agent.setAside = .init(reason: hostile, until: Timestamp(seconds: 1_800_000_090), isOnTrial: false)
+        return HomePage(
+            agents: [agent], builds: [build],
             volumes: [
                 VolumeDescription(
                     project: hostile, id: hostile, platform: Platform(os: "linux", architecture: hostile), generation: 7, bytes: 1 << 30,
@@ -127,7 +127,9 @@ struct StatusPageTests {
 
     @Test func `The home page says how the farm is`() {
         let text = Self.home.content.text
-        for word in ["0 / 1", "1.1 GB", "60,000", "(2 behind)", "16 min ago", "href=\"/builds/b1\""] {
+        for word in [
+            "0 / 1", "1.1 GB", "for another 1 min 30 s: &lt;script&gt;", "60,000", "(2 behind)", "16 min ago", "href=\"/builds/b1\"",
+        ] {
             #expect(text.contains(word), "\(word)")
         }
         let empty = HomePage(agents: [], builds: [], volumes: [], images: [], now: Self.now).content.text

@@ -251,8 +251,10 @@ import Testing
         scheduler.hold(layer.diffID, agent: "c")
         scheduler.adopt(C.stage("busy") { $0.usualDuration = 1000 }, on: "c", since: 0)
         scheduler.adopt(C.stage("busy too") { $0.usualDuration = 1000 }, on: "c", since: 0)
-        scheduler.transferred(from: "c", to: "a", bytes: 10_000_000, seconds: 1)
-        scheduler.transferred(from: "c", to: "b", bytes: 1_000_000_000, seconds: 1)
+        for _ in 0..<30 {
+            scheduler.transferred(from: "c", to: "a", bytes: 100_000_000, seconds: 10)
+            scheduler.transferred(from: "c", to: "b", bytes: 1_000_000_000, seconds: 1)
+        }
         // A small transfer says nothing.
         scheduler.transferred(from: "c", to: "b", bytes: 100, seconds: 1)
         guard case .place(let placement) = scheduler.decision(C.stage { $0.layers = [layer] }) else {
@@ -260,7 +262,21 @@ import Testing
             return
         }
         #expect(placement.candidates.map(\.agent) == ["b", "a", "c"])
-        #expect(placement.candidates.map(\.transfer) == [1, 100, 0])
+        #expect(placement.candidates.map { ($0.transfer * 10).rounded() / 10 } == [1, 100, 0])
+    }
+
+    @Test func `the context and what only the coordinator has come at the coordinator's pace`() throws {
+        var scheduler = Scheduler([C.agent("a")])
+        for _ in 0..<30 { scheduler.transferred(from: nil, to: "a", bytes: 100_000_000, seconds: 10) }
+        let demand = C.stage {
+            $0.contextBytes = 100_000_000
+            $0.layers = [C.layer("imported", 200_000_000)]
+        }
+        guard case .place(let placement) = scheduler.decision(demand) else {
+            Issue.record("not placed")
+            return
+        }
+        #expect((placement.candidates[0].transfer * 10).rounded() == 300)
     }
 
     @Test func `the reason names the sums`() {

@@ -68,6 +68,7 @@ import Testing
                 outcome: .waiting, time: Timestamp(seconds: 3), agent: "x",
                 candidates: [.init(agent: "x", queue: 1, transfer: .infinity, run: 3, adjustment: -1, bytes: ReceivedBytes())], compared: 2,
                 usual: .init(runs: 2, mean: 1, deviation: 0.5))
+            let aside = StoredSetAside(reason: "r", until: Timestamp(seconds: 9), level: 2, isOnTrial: true)
             try await store.write([
                 .insert(build), .update(build), .put(stage), .put(step),
                 .append(BuildEvent(sequence: 1, time: .epoch, kind: .warning(text: "w")), to: "b1"), .put(agent("x")),
@@ -75,6 +76,11 @@ import Testing
                 .insert(StoredAssignment(id: "a1", build: "b1", stage: 0, agent: "x", epoch: "e", attempt: 1, firstStep: 0)), .put(lock),
                 .put(volume), .setLastUse(Timestamp(seconds: 9), of: volume.key),
                 .put(HeldVolume(key: volume.key, generation: 3), agent: "x"),
+                .put(aside, of: "x"), .put(StoredBandwidth(from: "y", to: "x", rate: 5, measuredAt: Timestamp(seconds: 9))),
+                .put(StoredBandwidth(from: nil, to: "x", rate: 4, measuredAt: Timestamp(seconds: 2))),
+                .put(StoredBandwidth(from: nil, to: "x", rate: 6, measuredAt: Timestamp(seconds: 8))),
+                .put(StoredBandwidth(from: "z", to: "x", rate: 6, measuredAt: Timestamp(seconds: 1))),
+                .removeBandwidths(measuredBefore: Timestamp(seconds: 2)),
                 .put(StoredDuration(project: "p", stage: "main", count: 1, mean: 2.5, variance: 4)), .setReport(17, of: "x", at: .epoch),
                 .put(
                     StoredRecord(
@@ -92,6 +98,8 @@ import Testing
             #expect(state.builds[0].steps.first?.files == Digest.of("root"))
             #expect(try await other.record(Digest.of("key"))?.files == Digest.of("root"))
             #expect(state.agents.first?.hostPaths == ["/srv"])
+            #expect(state.agents.first?.setAside == aside)
+            #expect(state.bandwidths.map(\.from) == [nil, "y"] && state.bandwidths.map(\.rate) == [6, 5])
             #expect(state.volumes.map(\.publications) == [volume.publications])
             #expect(state.volumes.map(\.lastUse) == [Timestamp(seconds: 9)])
             #expect(state.builds[0].steps[0].layer == step.layer)

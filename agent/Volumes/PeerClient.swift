@@ -13,6 +13,8 @@ public actor PeerClient {
     private let identity: TLSIdentity
     private let patience: PeerPatience
     private var clients: [String: HTTPClient] = [:]
+    /// Of all that this agent receives.
+    public nonisolated let meter = TransferMeter()
 
     public init(identity: TLSIdentity, patience: PeerPatience = PeerPatience()) {
         self.identity = identity

@@ -118,8 +118,15 @@ struct VolumeSync: Sendable {
                 if bytes > 0 { logger.info("transfer resumed", metadata: ["volume": "\(key.id)", "bytes": "\(bytes)"]) }
                 return round
             }
-            for _ in 0..<Self.roundLimit where !round.isEmpty {
+            for attempt in 0..<Self.roundLimit where !round.isEmpty {
+                // What comes slowly on purpose, or as differences, says nothing about the way.
+                let plain = attempt == 0 && Pace.current == nil ? fetch.plainBytes(of: round) : 0
+                let isMeasured = plain >= TransferMeter.leastBytes
+                if isMeasured { peers.meter.begin(from: holder.agent) }
+                var arrived: Int64 = 0
+                defer { if isMeasured { peers.meter.end(from: holder.agent, bytes: arrived) } }
                 let (again, bytes) = try await peers.fetch(round, of: fetch, from: holder, key: key, generation: change.generation)
+                arrived = plain
                 received += bytes
                 round = again
             }

@@ -27,6 +27,23 @@ extension Change {
         Change(sql: "UPDATE agent SET report = ?, lastSeen = ? WHERE name = ?", report, time, agent)
     }
 
+    /// The agent gets no stages for a while; nil: it does.
+    public static func put(_ setAside: StoredSetAside?, of agent: String) -> Change {
+        Change(sql: "UPDATE agent SET setAside = ? WHERE name = ?", setAside.map { JSON($0) }, agent)
+    }
+
+    /// What an agent receives from another machine.
+    public static func put(_ bandwidth: StoredBandwidth) -> Change {
+        Change(
+            sql: "INSERT OR REPLACE INTO bandwidth (receiver, sender, rate, measuredAt) VALUES (?, ?, ?, ?)", bandwidth.to,
+            bandwidth.from ?? "", bandwidth.rate, bandwidth.measuredAt)
+    }
+
+    /// Measurements that are too old to expect anything of.
+    public static func removeBandwidths(measuredBefore time: Timestamp) -> Change {
+        Change(sql: "DELETE FROM bandwidth WHERE measuredAt < ?", time)
+    }
+
     /// The agent has a stage now.
     public static func insert(_ assignment: StoredAssignment) -> Change {
         Change(

@@ -12,6 +12,8 @@ enum Schema {
         migrator.registerMigration("2-werf") { db in try db.execute(sql: werf) }
         migrator.registerMigration("3-decisions") { db in try db.execute(sql: decisions) }
         migrator.registerMigration("3-sharing") { db in try db.execute(sql: sharing) }
+        migrator.registerMigration("3-set-aside") { db in try db.execute(sql: setAside) }
+        migrator.registerMigration("3-bandwidth") { db in try db.execute(sql: bandwidth) }
         return migrator
     }
 
@@ -149,6 +151,20 @@ enum Schema {
         ALTER TABLE stage ADD COLUMN excused INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE assignment ADD COLUMN shift INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE assignment ADD COLUMN lastStep INTEGER;
+        """
+
+    /// Agents that failed too often.
+    private static let setAside = "ALTER TABLE agent ADD COLUMN setAside TEXT"
+
+    /// What agents measured of what they receive; the coordinator is the sender without a name.
+    private static let bandwidth = """
+        CREATE TABLE bandwidth (
+            receiver TEXT NOT NULL,
+            sender TEXT NOT NULL,
+            rate REAL NOT NULL,
+            measuredAt INTEGER NOT NULL,
+            PRIMARY KEY (receiver, sender)
+        ) STRICT, WITHOUT ROWID;
         """
 
     private static let agents = """

@@ -25,6 +25,8 @@ public struct StoredState: Sendable {
     public var assignments: [StoredAssignment] = []
     public var locks: [StoredLock] = []
     public var durations: [StoredDuration] = []
+    /// The oldest first.
+    public var bandwidths: [StoredBandwidth] = []
 }
 
 extension Store {
@@ -57,6 +59,12 @@ extension Store {
                     project: try row.value("project"), stage: try row.value("stage"),
                     count: try row.value("count"), mean: try row.value("mean"), variance: try row.value("variance"))
             }
+            state.bandwidths = try Row.fetchAll(db, sql: "SELECT * FROM bandwidth ORDER BY measuredAt").map { row in
+                let sender: String = try row.value("sender")
+                return StoredBandwidth(
+                    from: sender.isEmpty ? nil : sender, to: try row.value("receiver"), rate: try row.value("rate"),
+                    measuredAt: try row.value("measuredAt"))
+            }
             return state
         }
     }
@@ -78,6 +86,8 @@ extension StoredAgent {
             address: try row.value("address"), runtime: try row.value("runtime"),
             version: try row.value("version"), hostPaths: hostPaths.value, drained: try row.value("drained"),
             lastSeen: try row.value("lastSeen"), epoch: try row.value("epoch"), report: try row.value("report"))
+        // One that this version can't read keeps no agent from its work.
+        setAside = try? row.optional("setAside", JSON<StoredSetAside>.self)?.value
     }
 }
 

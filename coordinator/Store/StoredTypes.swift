@@ -154,6 +154,8 @@ public struct StoredAgent: Sendable, Hashable {
     /// What of its machine builds may mount.
     public var hostPaths: [String]
     public var drained: Bool
+    /// It failed too often. Stored by a change of its own.
+    public var setAside: StoredSetAside?
     public var lastSeen: Timestamp
     /// Of its process.
     public var epoch: String
@@ -182,6 +184,24 @@ public struct StoredAgent: Sendable, Hashable {
         self.lastSeen = lastSeen
         self.epoch = epoch
         self.report = report
+    }
+}
+
+/// An agent that gets no stages for a while.
+public struct StoredSetAside: Codable, Sendable, Hashable {
+    public var reason: String
+    public var until: Timestamp
+    /// How often it was set aside before, without having been well for long.
+    public var level: Int
+    /// The time is over: it gets one stage at a time until it has run one.
+    public var isOnTrial: Bool
+
+    /// A state.
+    public init(reason: String, until: Timestamp, level: Int, isOnTrial: Bool) {
+        self.reason = reason
+        self.until = until
+        self.level = level
+        self.isOnTrial = isOnTrial
     }
 }
 
@@ -285,6 +305,23 @@ public struct StoredLock: Sendable {
         self.agent = agent
         self.needs = needs
         self.forks = forks
+    }
+}
+
+/// Bytes a second that an agent receives from another machine.
+public struct StoredBandwidth: Sendable, Hashable {
+    /// Another agent; nil for the coordinator.
+    public var from: String?
+    public var to: String
+    public var rate: Double
+    public var measuredAt: Timestamp
+
+    /// A row.
+    public init(from: String?, to: String, rate: Double, measuredAt: Timestamp) {
+        self.from = from
+        self.to = to
+        self.rate = rate
+        self.measuredAt = measuredAt
     }
 }
 

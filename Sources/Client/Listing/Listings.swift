@@ -109,8 +109,20 @@ public struct Listings: Sendable {
                     Self.age(agent.lastSeen),
                 ])
             }
-            return table.text(columns: Self.columns)
+            return table.text(columns: Self.columns) + agents.compactMap { Self.trouble(of: $0, now: .now()) }.joined()
         }
+    }
+
+    /// Why an agent gets no stages, or one at a time; nil for the others.
+    static func trouble(of agent: AgentDescription, now: Timestamp) -> String? {
+        guard let aside = agent.setAside else { return nil }
+        let left = aside.until.seconds(since: now)
+        let how =
+            aside.isOnTrial
+            ? "was set aside and gets one stage at a time until it has run one"
+            : "is set aside" + (left > 0 ? " for another \(Human.duration(left))" : ", and is tried again soon")
+        let hint = aside.isOnTrial ? "" : "; farm resume \(agent.name) gives it stages at once"
+        return Printable.line("\(agent.name) \(how): \(aside.reason)\(hint)") + "\n"
     }
 
     /// `farm drain` and `farm resume`.

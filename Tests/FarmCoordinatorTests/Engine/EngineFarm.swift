@@ -146,8 +146,8 @@ actor FakeAgent {
             })
     }
 
-    func beat() async throws {
-        try await farm.heartbeat(Heartbeat(epoch: epoch, running: Array(running), freeBytes: 1 << 40), from: name)
+    func beat(_ transfers: [TransferMeasure]? = nil) async throws {
+        try await farm.heartbeat(Heartbeat(epoch: epoch, running: Array(running), freeBytes: 1 << 40, transfers: transfers), from: name)
     }
 
     /// The process is gone, and its sessions with it.

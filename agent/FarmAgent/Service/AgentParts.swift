@@ -85,7 +85,9 @@ struct AgentParts: Sendable {
         let heartbeats = Heartbeats(logger: logger) {
             try await api.post(
                 "/api/v1/agent/heartbeat",
-                Heartbeat(epoch: epoch, running: await runner.assignments, freeBytes: data.freeBytes), deadline: Heartbeats.deadline)
+                Heartbeat(
+                    epoch: epoch, running: await runner.assignments, freeBytes: data.freeBytes, transfers: peers.meter.take()),
+                deadline: Heartbeats.deadline)
         }
         return AgentParts(
             data: data, identity: identity, layers: layers, volumeStore: volumeStore, volumes: volumes,

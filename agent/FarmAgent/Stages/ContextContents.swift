@@ -6,17 +6,20 @@ import FileTree
 import Layers
 import NIOCore
 import Synchronization
+import Volumes
 
 /// Contents of a context's files: from earlier layers, else from the coordinator.
 struct ContextContents: ContentProvider {
     let api: APIClient
     let layers: LayerStore
 
+    private let meter: TransferMeter
     private let counter = ByteCounter()
 
-    init(api: APIClient, layers: LayerStore) {
-        self.api = api
-        self.layers = layers
+    init(services: StageServices) {
+        api = services.api
+        layers = services.layers
+        meter = services.fetcher.meter
     }
 
     /// Bytes that came from the coordinator so far.
@@ -31,11 +34,15 @@ struct ContextContents: ContentProvider {
         let pipe = BytePipe()
         let request = body
         // Ends with the pipe: its reader abandons it, or has it all.
-        Task { [api, counter] in
+        Task { [api, counter, meter] in
+            var bytes: Int64 = 0
+            meter.begin(from: nil)
+            defer { meter.end(from: nil, bytes: bytes) }
             do {
                 let response = try await api.send("POST", "/api/v1/agent/contents", body: .bytes(ByteBuffer(bytes: request)))
                 for try await part in response.body {
                     counter.value.add(Int64(part.readableBytes), ordering: .relaxed)
+                    bytes += Int64(part.readableBytes)
                     try await pipe.send(Array(part.readableBytesView))
                 }
                 pipe.finish()

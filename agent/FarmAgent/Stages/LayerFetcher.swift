@@ -73,12 +73,27 @@ struct LayerFetcher: Sendable {
         return bytes.reduce(0, +)
     }
 
+    /// Of all that this agent receives.
+    var meter: TransferMeter { peers.meter }
+
+    /// Receives a layer from a sender, and measures that.
+    private func measured(_ layer: LayerDescriptor, from sender: String?, _ body: () async throws -> Int64) async throws -> Int64 {
+        guard layer.size >= TransferMeter.leastBytes else { return try await body() }
+        var bytes: Int64 = 0
+        meter.begin(from: sender)
+        defer { meter.end(from: sender, bytes: bytes) }
+        bytes = try await body()
+        return bytes
+    }
+
     private func fetch(_ layer: LayerDescriptor, from location: LayerLocations.Location?) async throws -> Int64 {
         var reasons: [String] = []
         for holder in location?.holders ?? [] {
             do {
-                let pipe = try await peers.fetchLayer(from: holder, diffID: layer.diffID)
-                let bytes = try await BodyPipe.read(pipe) { [store] in try store.receive(layer, from: $0) }.bytes
+                let bytes = try await measured(layer, from: holder.agent) {
+                    let pipe = try await peers.fetchLayer(from: holder, diffID: layer.diffID)
+                    return try await BodyPipe.read(pipe) { [store] in try store.receive(layer, from: $0) }.bytes
+                }
                 arrived(layer, from: holder.agent, bytes)
                 return bytes
             } catch {
@@ -88,8 +103,10 @@ struct LayerFetcher: Sendable {
         }
         if location?.atCoordinator == true {
             do {
-                let response = try await api.send("GET", "/api/v1/agent/layers/\(layer.diffID)")
-                let bytes = try await BodyPipe.read(response.body) { [store] in try store.receive(layer, from: $0) }.bytes
+                let bytes = try await measured(layer, from: nil) {
+                    let response = try await api.send("GET", "/api/v1/agent/layers/\(layer.diffID)")
+                    return try await BodyPipe.read(response.body) { [store] in try store.receive(layer, from: $0) }.bytes
+                }
                 arrived(layer, from: "coordinator", bytes)
                 return bytes
             } catch {

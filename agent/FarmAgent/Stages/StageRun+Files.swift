@@ -88,7 +88,7 @@ extension StageRun {
             try await BlockingPool.shared.run {
                 let below = try Snapshot.mount(layers: layers, scratch: try scope.directory())
                 defer { below.unmount() }
-                let contents = ContextContents(api: services.api, layers: services.layers)
+                let contents = ContextContents(services: services)
                 return try RepositoryUpdate(mappings, reader: services.contexts.objects, from: old, to: new).run(
                     target: .layer(below: below.path, upper: room.upper), contents: contents, linksFiles: linksFiles)
             }
@@ -112,7 +112,7 @@ extension StageRun {
         guard copy.from != .context else {
             let root = try contextRoot()
             // The digests of the inputs have brought the directories.
-            let contents = ContextContents(api: services.api, layers: services.layers)
+            let contents = ContextContents(services: services)
             let objects = services.contexts.objects
             return { .context(reader: objects, root: root, contents: contents) }
         }
@@ -139,7 +139,7 @@ extension StageRun {
     func materialize(_ selection: TreeSelection, in scope: StepScope) async throws -> (path: String, bytes: Int64) {
         let root = try contextRoot()
         try await services.contexts.bring(selection, root: root)
-        let contents = ContextContents(api: services.api, layers: services.layers)
+        let contents = ContextContents(services: services)
         let source = try await BlockingPool.shared.run { [services] in
             let selector = TreeSelector(reader: services.contexts.objects, root: root)
             return try services.binds.source(selection.path, in: selector, contents: contents)

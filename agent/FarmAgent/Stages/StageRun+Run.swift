@@ -31,6 +31,7 @@ extension StageRun {
                 }
                 let spec = try spec(of: run, inputs, volumes)
                 let begun = ContinuousClock.now
+                report.waited = begun - report.begun
                 let code = try await services.slots.run {
                     try await execute(spec, index, layers: paths, room: room, mask: mask, scope: scope).code
                 }

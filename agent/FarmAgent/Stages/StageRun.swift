@@ -27,6 +27,9 @@ struct StageRun: Sendable {
     struct StepReport {
         var bytes = ReceivedBytes()
         var key: Digest?
+        let begun = ContinuousClock.now
+        /// Until its inputs and locks were there.
+        var waited = Duration.zero
     }
 
     /// As of which root a layer has the repository's files, if it says anything about them.
@@ -130,6 +133,7 @@ struct StageRun: Sendable {
         case .emptyDirectories(let paths): layer = try await makeEmpty(paths, upon: layers, in: scope)
         }
         report.bytes.layers = scope.layerBytes
+        report.waited = max(report.waited, scope.waited)
         let files = step.operation.gitMappings == nil ? nil : assignment.contextRoot
         finish(index, layer, files: files, created: .now, cached: false, report)
         return (layer, files)
@@ -151,6 +155,7 @@ struct StageRun: Sendable {
         outcome.files = files
         outcome.created = created
         outcome.bytes = report.bytes
+        outcome.waited = report.waited / .seconds(1)
         if case .run = assignment.steps[index].operation, !cached { outcome.exitCode = 0 }
         post(.stepFinished(step: index, outcome))
     }

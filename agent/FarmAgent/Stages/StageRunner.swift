@@ -16,7 +16,7 @@ actor StageRunner {
     private var isStopping = false
 
     private static let endedLimit = 1000
-    static let stoppingReason = "the agent is stopping"
+    static let stoppingReason = StageOutcome.stoppingReason
 
     init(services: StageServices) { self.services = services }
 

@@ -13,6 +13,7 @@ final class StepScope: Sendable {
     private let endings = Mutex<[@Sendable () -> Void]>([])
     private let roots = Mutex<[TreeSource: Snapshot]>([:])
     private let received = Mutex<Int64>(0)
+    private let waiting = Mutex<Duration>(.zero)
     private let counter = Atomic(0)
 
     init(services: StageServices, purpose: String) async throws {
@@ -25,9 +26,14 @@ final class StepScope: Sendable {
     /// Bytes of layers that came over the network for this step.
     var layerBytes: Int64 { received.withLock { $0 } }
 
+    /// Time in which layers were brought.
+    var waited: Duration { waiting.withLock { $0 } }
+
     /// Brings layers and keeps them here until the end; their directories.
     func pin(_ layers: [LayerDescriptor]) async throws -> [String] {
+        let begun = ContinuousClock.now
         let pinned = try await services.fetcher.pin(layers, purpose: purpose)
+        waiting.withLock { $0 += .now - begun }
         received.withLock { $0 += pinned.bytes }
         let digests = layers.map(\.diffID)
         atEnd { [layers = services.layers] in layers.unpin(digests) }

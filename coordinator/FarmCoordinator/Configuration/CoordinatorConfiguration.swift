@@ -82,6 +82,16 @@ extension CoordinatorConfiguration {
         Setting("attempts", "times a stage is given to an agent before the build fails", expected: "1 to 100", \.engine.maximumAttempts) {
             Int($0).flatMap { (1...100).contains($0) ? $0 : nil }
         },
+        Setting(
+            "set-aside-failures", "failures of an agent within set-aside-window that set it aside, 0 for never", expected: "0 to 1000",
+            \.engine.troubles.failures
+        ) {
+            Int($0).flatMap { (0...1000).contains($0) ? $0 : nil }
+        },
+        seconds("set-aside-window", "seconds for which a failure of an agent counts", 1...86_400, \.engine.troubles.window),
+        seconds(
+            "set-aside-time", "seconds for which an agent that fails gets no stages; doubled each time that it fails again", 1...3600,
+            \.engine.troubles.pause),
         Setting("build-retention", "days for which ended builds and their logs are kept", expected: "1 to 3650", \.engine.buildRetention) {
             Double($0).flatMap { (1...3650).contains($0) ? $0 * 86_400 : nil }
         },

@@ -49,6 +49,8 @@ struct AssignmentEntry {
     /// When the agent last said that it runs it, by the monotonic clock: the lease counts from then.
     var confirmed: Double
     var startedAt: Double
+    /// Seconds of that in which its steps waited for inputs and locks.
+    var waited = 0.0
     /// The agent's command was handed to its session.
     var sent: Bool
     /// The command, until the agent has it.

@@ -41,7 +41,7 @@ extension Coordinator {
             VolumeCopies.Agent(
                 name: agent.name, platform: agent.platform, isReachable: isReachable(agent), isConnected: agent.session != nil,
                 isDraining: agent.stored.drained, silence: now - agent.lastHeard, running: running[agent.name, default: 0],
-                freeBytes: agent.freeBytes, isTight: agent.tightUntil > now, volumes: agent.volumes)
+                freeBytes: agent.freeBytes, isTight: agent.tightUntil > now || troubles.isSetAside(agent.name), volumes: agent.volumes)
         }
     }
 

@@ -112,13 +112,20 @@ extension Coordinator {
         return entry
     }
 
-    /// Agents to fetch from, the least busy first; those that are lost are left out.
+    /// An agent that gives so many times less than the best is asked after the others, however little it has to do.
+    private static let slow = 4.0
+
+    /// Agents to fetch from: those from which it is slow last, the least busy first; those that are lost are left out.
     func holders(
         _ names: some Sequence<String>, of object: String, for agent: String, generation: (AgentEntry) -> Int? = { _ in nil }
     ) throws -> [Holder] {
         let entries = names.compactMap { agentEntries[$0] }.filter { isReachable($0) }
+        let rates = entries.compactMap { entry in scheduler.measuredBandwidth(from: entry.name, to: agent).map { (entry.name, $0) } }
+        let best = rates.map(\.1).max() ?? 0
+        let slow = Set(rates.filter { $0.1 * Self.slow < best }.map(\.0))
         let ordered = entries.sorted { a, b in
-            (-(generation(a) ?? 0), running(on: a.name), a.name) < (-(generation(b) ?? 0), running(on: b.name), b.name)
+            (-(generation(a) ?? 0), slow.contains(a.name) ? 1 : 0, running(on: a.name), a.name)
+                < (-(generation(b) ?? 0), slow.contains(b.name) ? 1 : 0, running(on: b.name), b.name)
         }
         guard !ordered.isEmpty else { return [] }
         var expires = clock.now()

@@ -10,12 +10,14 @@ extension Coordinator {
     func tick() async {
         loseAgents()
         expireAssignments()
+        expireTroubles()
         expireClients()
         retain()
         expireUnschedulable()
         expireVerifications()
         keepQuotas()
         planCopies()
+        keepBandwidths()
         // Also for stages that no agent could take, and for agents whose queue was thought to be longer.
         schedule()
         // What it could not store is logged there; the next tick tries again.
@@ -23,28 +25,50 @@ extension Coordinator {
     }
 
     private func loseAgents() {
-        var lost = false
-        for (name, entry) in agentEntries where !entry.isLost && !isReachable(entry) {
+        var lost: [String] = []
+        var left = 0
+        for (name, entry) in agentEntries where !entry.isLost {
+            if isReachable(entry) {
+                left += 1
+                continue
+            }
             agentEntries[name]?.isLost = true
             agentEntries[name]?.session?.commands.finish()
             agentEntries[name]?.session = nil
             profile(name)
             copies.forget(agent: name)
             logger.warning("an agent is lost", metadata: ["agent": "\(name)"])
-            lost = true
+            lost.append(name)
+        }
+        // Where most are lost at once it is the network, or this machine was asleep.
+        if lost.count <= max(1, left) {
+            for name in lost.sorted() { blame(name, lostWith: running(on: name)) }
         }
         // What only it has is not to be had: builds must know before they assign more.
-        if lost { wakeAll() }
+        if !lost.isEmpty { wakeAll() }
     }
 
     private func expireAssignments() {
         let now = clock.monotonic()
+        var silent: [String: Int] = [:]
         for (id, entry) in assignments.sorted(by: { $0.key < $1.key }) where now - entry.confirmed > settings.lease {
             let agent = entry.stored.agent
             let isLost = agentEntries[agent].map { $0.isLost } ?? true
+            // A loss counts once, however many stages there were: when it is noticed, or here, where that will be in a moment.
+            if let known = agentEntries[agent], !isLost, !entry.isCancelling {
+                if now - known.lastHeard > Self.rivalSilence * settings.heartbeat {
+                    silent[agent, default: 0] += 1
+                } else {
+                    blame(entry, reason: "it did not run a stage that it had been given")
+                }
+            }
             retry(id, reason: isLost ? "\(agent) is lost" : "\(agent) does not run it any more", avoiding: false)
         }
+        guard !silent.isEmpty, silent.count <= max(1, heardOf(since: now - Self.rivalSilence * settings.heartbeat)) else { return }
+        for (agent, stages) in silent.sorted(by: { $0.key < $1.key }) { blame(agent, lostWith: stages) }
     }
+
+    private func heardOf(since time: Double) -> Int { agentEntries.values.count { $0.lastHeard >= time } }
 
     private func expireClients() {
         let now = clock.monotonic()
@@ -75,5 +99,8 @@ extension Coordinator {
         limit.nanoseconds -= Int64(settings.buildRetention * Self.nano)
         outbox.append(.removeBuilds(finishedBefore: limit))
         outbox.append(.removeRecords(madeBefore: limit))
+        var measured = clock.now()
+        measured.nanoseconds -= Int64(Self.bandwidthRetention * Self.nano)
+        outbox.append(.removeBandwidths(measuredBefore: measured))
     }
 }

@@ -43,11 +43,15 @@ extension Coordinator {
         return agentEntries.values.sorted { $0.name < $1.name }.map { agent in
             let isConnected = isReachable(agent) && agent.session != nil
             var description = AgentDescription(
-                name: agent.name, state: !isConnected ? .lost : agent.stored.drained ? .draining : .ready, labels: agent.stored.labels,
+                name: agent.name,
+                state: !isConnected ? .lost : agent.stored.drained ? .draining : troubles.isSetAside(agent.name) ? .setAside : .ready,
+                labels: agent.stored.labels,
                 slots: agent.stored.slots, running: running(on: agent.name), address: agent.stored.address, runtime: agent.stored.runtime,
                 version: agent.stored.version, lastSeen: agent.stored.lastSeen)
             description.onlyHere = onlyHere(agent, copies)
             description.freeBytes = agent.freeBytes
+            description.setAside = setAside(agent)
+            description.receives = receives(agent.name)
             return description
         }
     }
@@ -55,8 +59,11 @@ extension Coordinator {
     /// No new stages for the agent; those that run there end, and heads that only it has are copied to others.
     public func drain(_ agent: String) async throws { try await setDrained(agent, true) }
 
-    /// New stages again.
-    public func resume(_ agent: String) async throws { try await setDrained(agent, false) }
+    /// New stages again, also for one that was set aside.
+    public func resume(_ agent: String) async throws {
+        forgetTroubles(of: agent)
+        try await setDrained(agent, false)
+    }
 
     private func setDrained(_ agent: String, _ drained: Bool) async throws {
         guard var entry = agentEntries[agent] else { throw EngineError.notFound("there is no agent \(agent)") }

@@ -57,6 +57,7 @@ extension Coordinator {
         case .stepFinished(let number, let outcome):
             let step = entry.stored.step(number)
             guard run.stages[stage].steps.indices.contains(step) else { return }
+            if let waited = outcome.waited, waited > 0, waited.isFinite { assignments[report.assignment]?.waited += waited }
             take(outcome, of: step, stage: stage, run, time: report.time)
             guard outcome.status == .succeeded else { return }
             moveOn(entry.stored.id)
@@ -103,13 +104,17 @@ extension Coordinator {
             guard run.stages[stage].steps.allSatisfy({ $0.status == .succeeded && $0.layer != nil && $0.key != nil }) else {
                 // All that the build had that the agent was told of: this one goes on from there.
                 if entry.stored.isHandedOver { return giveBack(id, of: run) }
+                blame(agent, for: (run, stage), reason: "it reported a stage as done, but not all of its steps")
                 return retry(id, reason: "\(agent) reported the stage as done, but not all of its steps", avoiding: true)
             }
+            praise(agent, for: run, stage)
             endAssignment(id)
             run.stages[stage].state = .waiting
             run.stages[stage].row.status = .succeeded
             save(stage, of: run)
-            learn(clock.monotonic() - entry.startedAt, of: run.stages[stage].plan.name, project: run.stored.request.project)
+            learn(
+                max(0, clock.monotonic() - entry.startedAt - entry.waited), of: run.stages[stage].plan.name,
+                project: run.stored.request.project)
             run.wake()
         case .failed(var failure):
             if failure.lines == nil, let step = run.stages[stage].steps.firstIndex(where: { $0.status == .failed }) {
@@ -125,7 +130,9 @@ extension Coordinator {
             finish(run, .failed, failure: failure)
         case .cancelled: retry(id, reason: "\(agent) gave it up", avoiding: false)
         case .yielded: giveBack(id, of: run)
-        case .unable(let reason): retry(id, reason: "\(agent): \(reason)", avoiding: true)
+        case .unable(let reason):
+            if reason != StageOutcome.stoppingReason { blame(agent, for: (run, stage), reason: reason) }
+            retry(id, reason: "\(agent): \(reason)", avoiding: true)
         }
     }
 

@@ -14,12 +14,14 @@ extension Coordinator {
             }
             for held in state.heldVolumes[agent.name] ?? [] { entry.volumes[held.key] = held.generation }
             agentEntries[agent.name] = entry
+            restoreTroubles(of: agent)
             profile(agent.name)
             for layer in entry.layers { scheduler.hold(layer, agent: agent.name) }
             for (key, generation) in entry.volumes {
                 scheduler.hold(volume: Grant.object(of: key), generation: generation, agent: agent.name)
             }
         }
+        restore(state.bandwidths)
         ledger = VolumeLedger(volumes: state.volumes)
         quotaSuspects = Set(ledger.current.map(\.key.project))
         for duration in state.durations { durations[DurationKey(project: duration.project, stage: duration.stage)] = duration }

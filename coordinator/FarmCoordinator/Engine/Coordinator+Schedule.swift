@@ -49,8 +49,17 @@ extension Coordinator {
         var profile = AgentProfile(
             name: name, labels: agent.stored.labels, platforms: agent.platform.map { [$0] } ?? [], slots: agent.stored.slots)
         profile.hostPaths = agent.stored.hostPaths
-        profile.condition = !isReachable(agent) || agent.session == nil ? .lost : agent.stored.drained ? .draining : .ready
+        profile.condition = condition(of: agent)
+        // On trial: one stage is enough to see.
+        if agent.stored.setAside?.isOnTrial == true { profile.slots = 1 }
         scheduler.put(profile)
+    }
+
+    private func condition(of agent: AgentEntry) -> AgentCondition {
+        if !isReachable(agent) || agent.session == nil { return .lost }
+        if agent.stored.drained { return .draining }
+        guard let aside = agent.stored.setAside, !aside.isOnTrial else { return .ready }
+        return .setAside(aside.reason)
     }
 
     /// An assignment from before a restart: the agent has it, or it will be retried.
@@ -138,6 +147,7 @@ extension Coordinator {
             outcome: .unplaceable, time: clock.now(), reason: reason,
             objections: scheduler.objections(to: demand).map { PlacementDecision.Objection(agent: $0.agent, reason: $0.reason) })
         save(number, of: run)
+        if mayChange { tryAgents(for: demand) }
         if since == nil { emit(.warning(text: "stage \(run.stages[number].plan.name) waits: \(reason)"), run) }
     }
 
@@ -171,7 +181,7 @@ extension PlacementDecision.Candidate {
         bytes.volumes = candidate.volumeBytes
         self.init(
             agent: candidate.agent, queue: candidate.queue, transfer: candidate.transfer, run: candidate.run,
-            adjustment: candidate.penalty, bytes: bytes)
+            adjustment: candidate.penalty + candidate.copying, bytes: bytes)
     }
 }
 

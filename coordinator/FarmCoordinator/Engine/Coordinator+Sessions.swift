@@ -21,6 +21,7 @@ extension Coordinator {
         entry.stored = StoredAgent(
             name: agent, hello: hello, drained: entry.stored.drained, lastSeen: clock.now(),
             report: isRestarted ? 0 : entry.stored.report)
+        entry.stored.setAside = before?.stored.setAside
         // The contract says that every agent has it.
         entry.stored.labels["name"] = agent
         entry.platform = AgentEntry.platform(of: hello.labels)
@@ -37,7 +38,7 @@ extension Coordinator {
         replaceHoldings(of: agent, layers: hello.layers, volumes: hello.volumes)
         // The first line, before anything that a task that settles meanwhile may deliver.
         commands.yield(.welcome(grantKey: grants.publicKey, heartbeat: settings.heartbeat))
-        reconcile(agent, running: Set(hello.assignments), isRestarted: isRestarted)
+        reconcile(agent, running: Set(hello.assignments), isRestarted: isRestarted, wasLost: before?.isLost ?? false)
         logger.info(
             "an agent has joined",
             metadata: ["agent": "\(agent)", "slots": "\(entry.stored.slots)", "runtime": "\(hello.runtime)", "restarted": "\(isRestarted)"])
@@ -60,7 +61,7 @@ extension Coordinator {
     }
 
     /// In heartbeats: an agent that is alive is never silent for so long.
-    private static let rivalSilence = 3.0
+    static let rivalSilence = 3.0
 
     func closeSession(of agent: String, number: Int) {
         guard agentEntries[agent]?.session?.number == number else { return }
@@ -77,6 +78,7 @@ extension Coordinator {
         }
         heard(from: agent)
         agentEntries[agent]?.freeBytes = heartbeat.freeBytes
+        takeTransfers(heartbeat.transfers ?? [], of: agent)
         let now = clock.monotonic()
         for id in heartbeat.running {
             if let assignment = assignments[id], assignment.stored.agent == agent {
@@ -113,7 +115,7 @@ extension Coordinator {
     /// Something that any build may wait for has changed.
     func wakeAll() { for run in builds.values { run.wake() } }
 
-    private func reconcile(_ agent: String, running: Set<String>, isRestarted: Bool) {
+    private func reconcile(_ agent: String, running: Set<String>, isRestarted: Bool, wasLost: Bool) {
         let now = clock.monotonic()
         for id in running.sorted() {
             if let assignment = assignments[id], assignment.stored.agent == agent, !assignment.isCancelling {
@@ -124,6 +126,7 @@ extension Coordinator {
                 send(.cancel(assignment: id), to: agent)
             }
         }
+        var lostStages = 0
         for (id, assignment) in assignments.sorted(by: { $0.key < $1.key }) where assignment.stored.agent == agent && !running.contains(id)
         {
             if let command = assignment.command, !assignment.sent, !assignment.isCancelling {
@@ -131,9 +134,14 @@ extension Coordinator {
                 assignments[id]?.stored.epoch = agentEntries[agent]?.stored.epoch ?? ""
                 send(.assign(command), to: agent)
             } else if isRestarted {
+                lostStages += 1
                 retry(id, reason: "\(agent) was restarted", avoiding: false)
             }
             // Else its last reports may be on their way: the lease decides.
+        }
+        // What was lost was counted then.
+        if lostStages > 0, !wasLost {
+            blame(agent, for: nil, reason: "it was restarted with \(lostStages) \(lostStages == 1 ? "stage" : "stages") running")
         }
     }
 }

@@ -53,6 +53,10 @@ public actor Coordinator {
     /// The agent that makes an archive, by the export's id.
     var exports: [String: String] = [:]
     var copies = VolumeCopies()
+    var troubles = AgentTroubles()
+    /// Measured bandwidths that are not stored yet, bytes a second.
+    var changedBandwidths: [Way: Double] = [:]
+    var lastBandwidths = -Double.infinity
     var careTotals = CareTotals()
     /// By the order's id.
     var verifications: [String: Verification] = [:]

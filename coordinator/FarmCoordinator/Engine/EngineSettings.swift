@@ -25,6 +25,8 @@ public struct EngineSettings: Sendable, Equatable {
 
     /// How agents are compared and shares are given.
     public var scheduling = SchedulingPolicy()
+    /// When agents that fail get no stages for a while.
+    var troubles = AgentTroubles.Policy()
     /// When heads of volumes are copied to other agents.
     var copies = VolumeCopies.Policy()
     /// What projects' volumes may take.

@@ -45,7 +45,7 @@ struct ProbeRoutes: Sendable {
             })
         text.add(
             "farm_agents", .gauge, help: "Agents by state.",
-            [AgentDescription.State.ready, .draining, .lost].map { state in
+            AgentDescription.State.allCases.map { state in
                 ([("state", state.rawValue)], Double(agents.count { $0.state == state }))
             })
         text.add(
@@ -60,6 +60,11 @@ struct ProbeRoutes: Sendable {
         text.add(
             "farm_agent_only_copies", .gauge, help: "Volumes whose newest generation only this agent has.",
             agents.map { ([("agent", $0.name)], Double($0.onlyHere)) })
+        text.add(
+            "farm_bandwidth_bytes_per_second", .gauge, help: "What agents receive a second, as measured; from \"\" for the coordinator.",
+            agents.flatMap { agent in
+                (agent.receives ?? []).map { ([("from", $0.from ?? ""), ("to", agent.name)], $0.bytesPerSecond) }
+            })
         let care = await engine.careTotals
         text.add(
             "farm_volumes_by_copies", .gauge, help: "Volumes by how many agents that are there have the newest generation.",

@@ -46,7 +46,7 @@ struct HomePage: Sendable {
         let rows = agents.map { agent -> HTML in
             let labels = agent.labels.sorted { $0.key < $1.key }.filter { $0.key != "name" }.map { "\($0.key)=\($0.value)" }
             return """
-                <tr><td class="name">\(agent.name)</td><td>\(Show.status(agent.state.rawValue))</td>
+                <tr><td class="name">\(agent.name)</td><td>\(Show.status(agent.state.rawValue))\(trouble(of: agent))</td>
                 <td class="num">\(agent.running) / \(agent.slots)</td>
                 <td class="num wide">\(agent.onlyHere)</td><td class="num wide">\(agent.freeBytes.map { Show.bytes($0) } ?? "–")</td><td>\(agent.runtime)</td>
                 <td class="wide">\(labels.joined(separator: " "))</td><td class="wide">\(agent.address)</td><td class="wide">\(agent.version)</td>
@@ -59,6 +59,15 @@ struct HomePage: Sendable {
             <th class="wide">Labels</th><th class="wide">Address</th><th class="wide">Version</th><th class="num">Seen</th></tr></thead>
             <tbody>\(rows)</tbody></table></div>
             """
+    }
+
+    private func trouble(of agent: AgentDescription) -> HTML {
+        guard let aside = agent.setAside else { return "" }
+        let left = aside.until.seconds(since: now)
+        let how =
+            aside.isOnTrial
+            ? "tried with one stage at a time" : left > 0 ? "for another \(Show.duration(left))" : "until it is tried again"
+        return "<div class=\"soft\">\(how): \(aside.reason)</div>"
     }
 
     private var buildTable: HTML {

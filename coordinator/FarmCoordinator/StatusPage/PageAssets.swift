@@ -25,7 +25,7 @@ enum PageAssets {
         .status{white-space:nowrap;font-weight:600}.status::before{content:"";display:inline-block;width:.6em;height:.6em;border-radius:50%;
         margin-right:.4em;background:currentColor}
         .queued{color:var(--queued)}.running{color:var(--running)}.succeeded,.ready,.cached{color:var(--good)}
-        .failed,.lost{color:var(--bad)}.cancelled,.draining{color:var(--odd)}
+        .failed,.lost{color:var(--bad)}.cancelled,.draining,.set-aside{color:var(--odd)}
         details{margin:.3rem 0 .6rem}summary{cursor:pointer;color:var(--soft);overflow-wrap:anywhere}details[open]>summary{margin-bottom:.3rem}
         .error{border-left:4px solid var(--bad);background:var(--panel);padding:.5rem .75rem;white-space:pre-wrap;overflow-wrap:anywhere;margin:.75rem 0}
         .log{background:var(--panel);border:1px solid var(--line);border-radius:6px;min-height:6rem;max-height:36rem;overflow:auto;padding:.5rem .75rem;margin:0;
