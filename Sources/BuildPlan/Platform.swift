@@ -13,6 +13,14 @@ public struct Platform: Hashable, Sendable, Codable {
         self.architecture = architecture
         self.variant = variant
     }
+
+    /// Without a variant that the architecture has anyway.
+    public var normalized: Platform {
+        switch (architecture, variant) {
+        case ("arm64", "v8"), ("amd64", "v1"), ("arm", "v7"): Platform(os: os, architecture: architecture)
+        default: self
+        }
+    }
 }
 
 extension Platform: LosslessStringConvertible {

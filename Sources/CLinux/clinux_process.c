@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,6 +48,11 @@ int clinux_spawn(const char *path, char *const *arguments, char *const *environm
 
 int clinux_pidfd(pid_t process) {
   int fd = (int)syscall(SYS_pidfd_open, process, 0);
+  return fd >= 0 ? fd : -errno;
+}
+
+int clinux_event_counter(void) {
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   return fd >= 0 ? fd : -errno;
 }
 

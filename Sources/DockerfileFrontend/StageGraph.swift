@@ -203,13 +203,3 @@ extension Instruction {
         }
     }
 }
-
-extension Platform {
-    /// Without a variant that the architecture has anyway.
-    fileprivate var normalized: Platform {
-        switch (architecture, variant) {
-        case ("arm64", "v8"), ("amd64", "v1"), ("arm", "v7"): Platform(os: os, architecture: architecture)
-        default: self
-        }
-    }
-}

@@ -19,10 +19,11 @@ public struct AgentHello: Codable, Sendable {
     public var volumes: [HeldVolume]
     /// Paths of the machine that builds may mount, each with all that is below it: absolute and clean.
     public var hostPaths: [String]
+    public var resources: AgentResources
 
     public init(
         epoch: String, labels: [String: String], slots: Int, address: String, runtime: String, version: String, assignments: [String],
-        layers: [LayerDescriptor], volumes: [HeldVolume], hostPaths: [String] = []
+        layers: [LayerDescriptor], volumes: [HeldVolume], hostPaths: [String] = [], resources: AgentResources = AgentResources()
     ) {
         self.epoch = epoch
         self.labels = labels
@@ -34,6 +35,7 @@ public struct AgentHello: Codable, Sendable {
         self.layers = layers
         self.volumes = volumes
         self.hostPaths = hostPaths
+        self.resources = resources
     }
 }
 
@@ -99,6 +101,10 @@ public struct StageAssignment: Codable, Sendable {
     /// Do not look for records of these steps.
     public var noCache: Bool
     public var noCacheMounts: Bool
+    /// Processors that are reserved for it, which no step may exceed; nil for none.
+    public var cpus: Double?
+    /// Bytes of memory, the same.
+    public var memory: Int64?
 
     public struct SourceLayers: Codable, Sendable {
         public var source: TreeSource
@@ -129,6 +135,8 @@ public struct StageAssignment: Codable, Sendable {
         self.sources = sources
         self.noCache = noCache
         noCacheMounts = options.noCacheMounts
+        cpus = options.cpus
+        memory = options.memory
     }
 }
 

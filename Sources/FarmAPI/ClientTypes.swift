@@ -66,6 +66,14 @@ public struct BuildOptions: Codable, Sendable, Hashable {
     public var shmSize: UInt64?
     /// Labels that the agent must have: `name=agent-2`.
     public var require: [String: String] = [:]
+    /// Labels that the agent had better have; nil for none. Optional, like what follows: stored builds of older versions lack them.
+    public var prefer: [String: String]?
+    /// Processors that each stage reserves and its steps are held to; nil for a slot alone.
+    public var cpus: Double?
+    /// Bytes of memory, the same.
+    public var memory: Int64?
+    /// From -3 to 3: each step doubles the build's share among its user's; nil for 0.
+    public var priority: Int?
     public init() {}
 }
 
@@ -146,6 +154,16 @@ public struct BuildDescription: Codable, Sendable {
     public var createdAt: Timestamp
     public var startedAt: Timestamp?
     public var finishedAt: Timestamp?
+    /// Where its image runs.
+    public var platform: Platform?
+    /// Among its user's builds, from -3 to 3; 0 where nothing was asked for.
+    public var priority: Int?
+    /// Processors and bytes of memory that each stage reserves; nil for a slot alone.
+    public var cpus: Double?
+    public var memory: Int64?
+    /// Labels that its agents must have, and had better have; nil for none.
+    public var require: [String: String]?
+    public var prefer: [String: String]?
     public var error: String?
     /// Of the target.
     public var image: Image?
@@ -273,6 +291,14 @@ public struct AgentDescription: Codable, Sendable {
     public var receives: [Bandwidth]?
     /// There while it is set aside or on trial after that; `farm resume` ends it.
     public var setAside: SetAside?
+    /// Processors and bytes of memory that stages can reserve there; 0 where they can't.
+    public var cpus = 0.0
+    public var memory: Int64 = 0
+    /// What of them running stages have reserved.
+    public var reservedCPUs = 0.0
+    public var reservedMemory: Int64 = 0
+    /// What it runs by emulation.
+    public var emulated: [Platform] = []
     public init(
         name: String, state: State, labels: [String: String], slots: Int, running: Int, address: String, runtime: String, version: String,
         lastSeen: Timestamp

@@ -83,7 +83,9 @@ struct PooledAgent: Sendable {
         let all = running + ahead
         var cpus = profile.cpus - all.reduce(0) { $0 + $1.cpus }
         var memory = all.reduce(profile.memory) { $0 - $1.memory }
-        if cpus >= stage.cpus, memory >= stage.memory { return 0 }
+        // Tenths of processors do not add up exactly.
+        let wanted = stage.cpus - 1e-6
+        if cpus >= wanted, memory >= stage.memory { return 0 }
         // Those that wait end after those that run.
         let ends =
             running.map { (end: $0.end(now, overdue: overdue) - now, use: $0) }.sorted { $0.end < $1.end }
@@ -93,7 +95,7 @@ struct PooledAgent: Sendable {
             time = max(time, end)
             cpus += use.cpus
             memory += use.memory
-            if cpus >= stage.cpus, memory >= stage.memory { return max(time, .leastNonzeroMagnitude) }
+            if cpus >= wanted, memory >= stage.memory { return max(time, .leastNonzeroMagnitude) }
         }
         return max(time, .leastNonzeroMagnitude)
     }
@@ -129,6 +131,14 @@ struct AgentPool: Sendable {
     func isSuitable(_ stage: StageDemand) -> Bool { indexes.values.contains { suits($0, stage) } }
 
     func index(of name: String) -> Int? { indexes[name] }
+
+    /// Processors and bytes of memory that what runs on the agent has reserved.
+    func reserved(_ index: Int) -> (cpus: Double, memory: Int64) {
+        agents[index].running.reduce(into: (cpus: 0.0, memory: Int64(0))) { sum, use in
+            sum.cpus += use.cpus
+            sum.memory = sum.memory.addingSize(use.memory)
+        }
+    }
 
     // MARK: Changes
 

@@ -36,6 +36,11 @@ public struct AgentProfile: Sendable, Hashable {
     public var cpus: Double
     /// Bytes of memory that stages can reserve; 0: not known, none can be reserved.
     public var memory: Int64
+    /// The most of them that one stage can have; nil for all.
+    public var stageCPUs: Double?
+    public var stageMemory: Int64?
+    /// Why nothing can be reserved there, for messages.
+    public var withoutLimits: String?
     /// What of its machine builds may mount: absolute and clean paths, each with all that is below it.
     public var hostPaths: [String] = []
     public var condition: AgentCondition
@@ -86,5 +91,9 @@ public struct AgentProfile: Sendable, Hashable {
     func hasLabels(_ required: [String: String]) -> Bool { required.allSatisfy { labels[$0.key] == $0.value } }
     func runs(_ platform: Platform) -> Bool { platforms.contains(platform) || emulated.contains(platform) }
     // What is no number is not less than anything: it refuses nothing.
-    func isLargeEnough(for stage: StageDemand) -> Bool { !(stage.cpus > cpus) && stage.memory <= memory }
+    func isLargeEnough(for stage: StageDemand) -> Bool { !(stage.cpus > largestCPUs) && stage.memory <= largestMemory }
+
+    /// The most that one stage can reserve there.
+    var largestCPUs: Double { min(cpus, stageCPUs ?? cpus) }
+    var largestMemory: Int64 { min(memory, stageMemory ?? memory) }
 }

@@ -35,6 +35,31 @@ enum Explanation {
     /// More names than this nobody reads.
     static let listed = 8
 
+    /// `2 CPUs and 1 GiB of memory`, or the one of them that there is.
+    static func resources(_ cpus: Double, _ memory: Int64) -> String {
+        let parts = [
+            cpus > 0 ? "\(hundredths(cpus)) \(cpus == 1 ? "CPU" : "CPUs")" : nil, memory > 0 ? "\(binary(memory)) of memory" : nil,
+        ]
+        return parts.compactMap(\.self).joined(separator: " and ")
+    }
+
+    /// The most that one stage can have on an agent.
+    static func largest(_ agent: AgentProfile) -> String {
+        if let reason = agent.withoutLimits { return "\(agent.name): none, \(reason)" }
+        let resources = resources(agent.largestCPUs, agent.largestMemory)
+        return "\(agent.name): \(resources.isEmpty ? "none" : resources)"
+    }
+
+    /// Memory, as it is asked for: by powers of 1024, exactly where that is short.
+    static func binary(_ value: Int64) -> String {
+        var amount = Double(value)
+        for unit in ["B", "KiB", "MiB", "GiB"] {
+            if amount < 1024 { return "\(number(amount)) \(unit)" }
+            amount /= 1024
+        }
+        return "\(number(amount)) TiB"
+    }
+
     /// A whole number without a fraction, others with a tenth.
     static func number(_ value: Double) -> String {
         !value.isFinite ? "any number of" : value == value.rounded() && value < 1e9 ? "\(Int(value))" : tenths(min(value, 1e9))
@@ -51,6 +76,14 @@ enum Explanation {
             amount /= 1000
         }
         return "\(tenths(amount)) TB"
+    }
+
+    /// At most two digits of a fraction.
+    static func hundredths(_ value: Double) -> String {
+        let scaled = Int((min(max(0, value), 1e9) * 100).rounded())
+        let fraction = scaled % 100
+        if fraction == 0 { return "\(scaled / 100)" }
+        return "\(scaled / 100)." + (fraction % 10 == 0 ? "\(fraction / 10)" : fraction < 10 ? "0\(fraction)" : "\(fraction)")
     }
 
     private static func tenths(_ value: Double) -> String {

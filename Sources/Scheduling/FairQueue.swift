@@ -62,7 +62,7 @@ struct FairQueue: Sendable {
     /// Puts a stage behind the others of its build.
     mutating func append(_ stage: String, _ owner: StageOwner) {
         let project = node(Self.root, owner.project, weight: policy.weight(of: owner.project), limit: policy.limit(of: owner.project))
-        let user = node(project, owner.user, weight: 1)
+        let user = node(project, owner.user, weight: policy.weight(ofUser: owner.user))
         let build = node(user, owner.build, weight: Self.share(owner))
         nodes[build].stages.append(stage)
         var current = build
@@ -96,9 +96,15 @@ struct FairQueue: Sendable {
     /// than nothing, when it has ended. Seconds of a slot.
     mutating func charge(_ owner: StageOwner, _ seconds: Double) {
         // Stages of builds with priority are cheaper for the user too: so priority counts on both levels, and not between projects.
-        for current in path(of: owner) {
-            let isProject = nodes[current].parent == Self.root
-            nodes[current].pass += seconds / (isProject ? nodes[current].weight : Self.share(owner))
+        for (level, current) in path(of: owner).reversed().enumerated() {
+            // The project, its user, the user's build.
+            let weight =
+                switch level {
+                case 0: nodes[current].weight
+                case 1: nodes[current].weight * Self.share(owner)
+                default: Self.share(owner)
+                }
+            nodes[current].pass += seconds / weight
             if nodes[current].isActive { offer(current) }
         }
     }

@@ -232,14 +232,15 @@ extension Scheduler {
         let with = stage.require.isEmpty ? "" : " with \(labels)"
         let running = labelled.filter { $0.runs(stage.platform) }
         guard !running.isEmpty else {
-            return .unschedulable(reason: "no agent\(with) runs \(stage.platform) (\(names))", mayChange: false)
+            return .unschedulable(
+                reason: "no agent\(with) runs \(stage.platform) (\(names)); an operator can allow emulation by an agent's setting emulate",
+                mayChange: false)
         }
         let able = running.filter { $0.isLargeEnough(for: stage) }
         guard !able.isEmpty else {
-            let most =
-                "at most \(Explanation.number(running.map(\.cpus).max() ?? 0)) CPUs and \(Explanation.bytes(running.map(\.memory).max() ?? 0))"
             let reason =
-                "no agent\(with) has \(Explanation.number(stage.cpus)) CPUs and \(Explanation.bytes(stage.memory)) of memory (\(most))"
+                "no agent\(with) has \(Explanation.resources(stage.cpus, stage.memory)) for a stage "
+                + "(\(Explanation.list(running.map(Explanation.largest))))"
             return .unschedulable(reason: reason, mayChange: false)
         }
         let allowing = able.filter { $0.refused(stage) == nil }

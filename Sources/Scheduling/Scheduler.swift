@@ -196,6 +196,11 @@ public struct Scheduler: Sendable {
         if case .running(let agent) = stages[stage]?.place { agent } else { nil }
     }
 
+    /// Processors and bytes of memory that the stages that run on the agent have reserved; zero for one that is not known.
+    public func reserved(on agent: String) -> (cpus: Double, memory: Int64) {
+        pool.index(of: agent).map { pool.reserved($0) } ?? (0, 0)
+    }
+
     // MARK: Inside
 
     private mutating func inputs(of stage: StageDemand) -> StageInputs {

@@ -28,6 +28,8 @@ public struct SchedulingPolicy: Sendable, Hashable {
     public var reconsider: Double = 1
     /// The weight of a project; 1 where there is none.
     public var weights: [String: Double] = [:]
+    /// The weight of a user among those of a project; 1 where there is none.
+    public var userWeights: [String: Double] = [:]
     /// How many stages of a project run at a time; none where there is none.
     public var limits: [String: Int] = [:]
     /// The limit of projects that ``limits`` does not name; nil for none.
@@ -40,7 +42,8 @@ public struct SchedulingPolicy: Sendable, Hashable {
 
     // Nothing that an operator types stops a project for ever.
     func weight(of project: String) -> Double { max(Self.leastWeight, weights[project] ?? 1) }
+    func weight(ofUser user: String) -> Double { max(Self.leastWeight, userWeights[user] ?? 1) }
 
-    /// The least weight of a project.
+    /// The least weight of a project or user.
     public static let leastWeight = 0.001
 }

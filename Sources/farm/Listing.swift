@@ -43,7 +43,9 @@ struct Cancel: AsyncParsableCommand {
 
 struct Agents: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List agents: their state, busy and all slots, volumes that only they have, free space, runtime, address.")
+        abstract:
+            "List agents: their state, busy and all slots, reserved and all CPUs and memory, volumes that only they have, free space, runtime, address."
+    )
     @OptionGroup var farm: FarmOptions
     @Flag(help: "Print JSON for programs.") var json = false
     func run() async throws { try await Listings(settings: try farm.settings()).agents(json: json) }
@@ -122,10 +124,16 @@ struct Image: AsyncParsableCommand {
         @OptionGroup var farm: FarmOptions
         @Argument(help: ArgumentHelp("As FROM names it.", valueName: "NAME")) var name: String
         @Argument(help: ArgumentHelp("The archive or folder.", valueName: "FILE")) var file: String
+        @Option(
+            help: ArgumentHelp(
+                "Which one of an image of several, and what a root file system is for (default: the coordinator's own).",
+                valueName: "PLATFORM"))
+        var platform: String?
         func run() async throws {
             let command = ImageImportCommand(settings: try farm.settings())
+            let platform = try platform.map { try SubmitOptions.platform($0) }
             let (name, file) = (name, file)
-            try await Interrupts.cancelling { try await command.run(name: name, file: file) }
+            try await Interrupts.cancelling { try await command.run(name: name, file: file, platform: platform) }
         }
     }
 

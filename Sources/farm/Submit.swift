@@ -17,6 +17,13 @@ struct Submit: AsyncParsableCommand {
         String?
     @Option(help: ArgumentHelp("Only agents with that label (repeatable): name=agent-2.", valueName: "LABEL=VALUE")) var require: [String] =
         []
+    @Option(help: ArgumentHelp("Rather agents with that label (repeatable): disk=ssd.", valueName: "LABEL=VALUE")) var prefer: [String] = []
+    @Option(help: ArgumentHelp("Processors that each stage gets, and no more: 2, 0.5.", valueName: "N")) var cpus: String?
+    @Option(help: ArgumentHelp("Memory that each stage gets, and no more: 512m, 4g.", valueName: "SIZE")) var memory: String?
+    @Option(
+        help: ArgumentHelp(
+            "The build's share among your builds: low, normal, high, or -3 to 3, of which each step doubles it.", valueName: "PRIORITY"))
+    var priority: String?
     @Flag(help: "Print the build's id and leave; the build goes on.") var detach = false
     @Flag(name: .customLong("no-cache-mounts"), help: "Give steps empty volumes of their own, thrown away afterwards.") var noCacheMounts =
         false
@@ -100,15 +107,16 @@ struct Submit: AsyncParsableCommand {
         options.build.noCacheFilter = noCacheFilter.flatMap { $0.split(separator: ",").map(String.init) }
         options.build.noCacheMounts = noCacheMounts
         options.build.network = try networkMode()
-        options.build.platform = try platform.map { text in
-            guard let platform = Platform(text) else { throw ClientError.usage("--platform \(text): expected linux/amd64 or the like") }
-            return platform
-        }
+        options.build.platform = try platform.map { try SubmitOptions.platform($0) }
         options.build.shmSize = try shmSize.map { try SubmitOptions.byteCount($0, option: "--shm-size") }
         options.build.extraHosts = try addHosts.map { try SubmitOptions.extraHost($0) }
         options.build.buildArguments = try pairs(buildArgs, "--build-arg", environment)
         options.build.labels = try pairs(label, "--label", nil)
-        options.build.require = try pairs(require, "--require", nil)
+        options.build.require = try SubmitOptions.labels(require, option: "--require")
+        options.build.prefer = prefer.isEmpty ? nil : try SubmitOptions.labels(prefer, option: "--prefer")
+        options.build.cpus = try cpus.map { try SubmitOptions.cpus($0) }
+        options.build.memory = try memory.map { try SubmitOptions.memory($0) }
+        options.build.priority = try priority.map { try SubmitOptions.priority($0) }
         return options
     }
 

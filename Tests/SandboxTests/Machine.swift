@@ -71,6 +71,7 @@ final class Bench: Sendable {
         /// Paths in the upper, sorted.
         var changed: [String]
         var upper: String
+        var exceededMemory: UInt64?
     }
 
     func run(_ step: StepSpec, layers: [String]? = nil) async throws -> Result {
@@ -83,7 +84,8 @@ final class Bench: Sendable {
         ) { bytes in output.withLock { $0 += bytes } }
         let changed = FileManager.default.subpaths(atPath: room.upper) ?? []
         return Result(
-            code: end.code, output: output.withLock { String(decoding: $0, as: UTF8.self) }, changed: changed.sorted(), upper: room.upper)
+            code: end.code, output: output.withLock { String(decoding: $0, as: UTF8.self) }, changed: changed.sorted(), upper: room.upper,
+            exceededMemory: end.exceededMemory)
     }
 
     /// As a layer store makes it: the root as the topmost layer's.

@@ -37,12 +37,22 @@ struct NameResolutionTests {
     }
 }
 
+struct MemoryGuardTests {
+    @Test(arguments: [
+        ("low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 0\n", true), ("max 12\noom 0\noom_kill 0\n", false),
+        // The whole machine had no memory left, or a single request could not be met.
+        ("max 0\noom 0\noom_kill 1\n", false), ("max 3\noom 1\noom_kill 0\n", false), ("", false), ("oom x\noom_kill 1 2\n", false),
+    ]) func `memory was exceeded where the limit was reached and a process was ended`(events: String, isExceeded: Bool) {
+        #expect(MemoryGuard.isExceeded(events: events) == isExceeded)
+    }
+}
+
 struct RuntimeSpecTests {
     private func json(_ step: StepSpec, cgroup: String? = "/farm/a") throws -> [String: Any] {
         let spec = RuntimeSpec(
             step: step, identity: .init(uid: 1, gid: 2, supplementaryGroups: [2, 3], home: "/h"), root: "/r", workingDirectory: "/w",
             mounts: [],
-            cgroup: cgroup, seccomp: SeccompProfile.profile(architecture: "amd64"))
+            cgroup: cgroup, limits: step.limits, seccomp: SeccompProfile.profile(architecture: "amd64"))
         return try #require(try JSONSerialization.jsonObject(with: JSONEncoder().encode(spec)) as? [String: Any])
     }
 

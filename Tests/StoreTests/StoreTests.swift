@@ -38,8 +38,9 @@ import Testing
 
     private func agent(_ name: String) -> StoredAgent {
         StoredAgent(
-            name: name, labels: ["a": "b"], slots: 2, address: "h:1", runtime: "crun", version: "1", hostPaths: ["/srv"], drained: false,
-            lastSeen: .epoch, epoch: "e", report: 0)
+            name: name, labels: ["a": "b"], slots: 2, address: "h:1", runtime: "crun", version: "1", hostPaths: ["/srv"],
+            resources: AgentResources(cpus: 1.5, memory: 1 << 30, stepCPUs: 1, withoutLimits: "w", emulated: [Self.platform]),
+            drained: false, lastSeen: .epoch, epoch: "e", report: 0)
     }
 
     @Test func `what was acknowledged is there when the file is opened again`() async throws {

@@ -19,13 +19,26 @@ struct Cgroups: Sendable {
     /// Of a step, relative to the hierarchies.
     func path(of id: String) -> String { "\(parent)/\(id)" }
 
+    /// Of a step with a ``MemoryGuard``: below the guard's own.
+    func guardedPath(of id: String) -> String { "\(path(of: id))/\(Self.guarded)" }
+
+    private static let guarded = "step"
+
     /// Removes those of a step that has ended. Blocking.
-    func remove(_ id: String) { for hierarchy in hierarchies { remove("\(hierarchy)\(path(of: id))", in: hierarchy) } }
+    func remove(_ id: String) {
+        for hierarchy in hierarchies {
+            remove("\(hierarchy)\(guardedPath(of: id))", in: hierarchy)
+            remove("\(hierarchy)\(path(of: id))", in: hierarchy)
+        }
+    }
 
     /// Removes all that are empty. Blocking.
     func removeAll() {
         for hierarchy in hierarchies {
-            for name in Files.names(in: hierarchy + parent) { remove("\(hierarchy)\(parent)/\(name)", in: hierarchy) }
+            for name in Files.names(in: hierarchy + parent) {
+                remove("\(hierarchy)\(guardedPath(of: name))", in: hierarchy)
+                remove("\(hierarchy)\(path(of: name))", in: hierarchy)
+            }
             // What is above stays: another agent of this machine may be making its own in it at this moment.
             rmdir(hierarchy + parent)
         }

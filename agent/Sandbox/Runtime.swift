@@ -7,12 +7,35 @@ public struct Runtime: Sendable {
     public let name: String
     /// Of the program.
     public let path: String
-    /// False where the runtime can't make cgroups here; steps then run without limits.
-    public let usesCgroups: Bool
+    /// What it can do on this machine.
+    let ability: Ability
     /// Sentences for the log: which one was taken, and why another was not.
     public let findings: [String]
 
+    /// How much of cgroups works, the most first.
+    enum Ability: CaseIterable {
+        case limits
+        case cgroups
+        case nothing
+
+        /// For messages.
+        var lack: String {
+            switch self {
+            case .limits: ""
+            case .cgroups: " without limits of processors and memory"
+            case .nothing: " without cgroups"
+            }
+        }
+    }
+
+    /// False where it can't make cgroups.
+    var usesCgroups: Bool { ability != .nothing }
+    /// False where steps can't be held to processors and memory.
+    public var enforcesLimits: Bool { ability == .limits }
+
     private static let outputLimit = 1024
+    /// What the probe is held to: enough for any runtime's own start.
+    private static let probeMemory: UInt64 = 64 << 20
     private static let candidates = ["crun", "runc"]
     private static let directories = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
 
@@ -24,20 +47,22 @@ public struct Runtime: Sendable {
     public static func find(choice: String, in directory: String) throws(SandboxError) -> Runtime {
         let wanted = choice == "auto" ? candidates : [choice]
         var findings: [String] = []
-        for candidate in wanted {
-            let name = String(candidate.split(separator: "/").last ?? Substring(candidate))
+        let found = wanted.compactMap { candidate -> (name: String, path: String)? in
             guard let path = locate(candidate) else {
                 findings.append("\(candidate) is not installed")
-                continue
+                return nil
             }
-            for usesCgroups in [true, false] {
-                let runtime = Runtime(name: name, path: path, usesCgroups: usesCgroups, findings: [])
-                // runc has no way to do without; crun has.
-                if !usesCgroups, name == "runc" { continue }
+            return (String(candidate.split(separator: "/").last ?? Substring(candidate)), path)
+        }
+        for ability in Ability.allCases {
+            for (name, path) in found {
+                // runc has no way to do without cgroups; crun has.
+                if ability == .nothing, name == "runc" { continue }
+                let runtime = Runtime(name: name, path: path, ability: ability, findings: [])
                 if let reason = runtime.reasonNotToWork(in: directory) {
-                    findings.append("\(path)\(usesCgroups ? "" : " without cgroups") does not work here: \(reason)")
+                    findings.append("\(path)\(ability.lack) does not work here: \(reason)")
                 } else {
-                    return Runtime(name: name, path: path, usesCgroups: usesCgroups, findings: findings + ["steps run in \(path)"])
+                    return Runtime(name: name, path: path, ability: ability, findings: findings + ["steps run in \(path)\(ability.lack)"])
                 }
             }
         }
@@ -68,9 +93,10 @@ public struct Runtime: Sendable {
             defer { sandbox.close() }
             // The machine's own programs are the only ones at hand; every place of them that is there is needed.
             let places = ["/bin", "/lib", "/lib32", "/lib64", "/usr", "/nix", "/gnu"].filter { Files.isDirectory($0) }
-            let step = StepSpec(
+            var step = StepSpec(
                 arguments: ["/bin/true"],
                 mounts: places.map { StepSpec.Mount(target: $0, source: .path($0), readOnly: true) })
+            (step.limits.cores, step.limits.memory) = (1, Self.probeMemory)
             let room = Snapshot.Room(upper: scratch + "/upper", work: scratch + "/work")
             for directory in [room.upper, room.work] { try Files.makeDirectory(directory) }
             let prepared = try sandbox.prepare(step, layers: [], room: room, scratch: scratch + "/step", id: "probe")

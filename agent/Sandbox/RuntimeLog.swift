@@ -4,6 +4,8 @@ import FoundationEssentials
 public struct StepEnd: Sendable {
     /// Of the command; 128 + the signal's number; 126 and 127 where it can't be executed or is not there, as a shell has them.
     public let code: Int
+    /// The memory that it was held to, in bytes, where it went over it and the kernel ended a process of it.
+    public var exceededMemory: UInt64?
 }
 
 /// The runtime's own words, which it writes into a file so that they don't mix with the step's.

@@ -34,9 +34,10 @@ extension RuntimeSpec {
     ///   - root: where the root file system is mounted.
     ///   - mounts: those of the step, resolved, parents first.
     ///   - cgroup: the path of the step's cgroup; nil for none.
+    ///   - limits: those that the runtime has to set.
     init(
         step: StepSpec, identity: UserDatabase.Identity, root: String, workingDirectory: String, mounts: [Mount], cgroup: String?,
-        seccomp: Seccomp?
+        limits: StepSpec.Limits, seccomp: Seccomp?
     ) {
         process = Process(
             user: Process.User(uid: identity.uid, gid: identity.gid, additionalGids: identity.supplementaryGroups, umask: 0o022),
@@ -52,11 +53,11 @@ extension RuntimeSpec {
         var resources: Linux.Resources?
         if cgroup != nil {
             resources = Linux.Resources(devices: Self.devices)
-            if let cores = step.limits.cores {
+            if let cores = limits.cores {
                 resources?.cpu = Linux.Resources.CPU(
                     quota: Int64(cores * Double(StepSpec.Limits.cpuPeriod)), period: StepSpec.Limits.cpuPeriod)
             }
-            if let memory = step.limits.memory { resources?.memory = Linux.Resources.Memory(limit: Int64(clamping: memory)) }
+            if let memory = limits.memory { resources?.memory = Linux.Resources.Memory(limit: Int64(clamping: memory)) }
         }
         linux = Linux(
             cgroupsPath: cgroup, resources: resources, namespaces: namespaces.map { Namespace(type: $0) }, maskedPaths: Self.maskedPaths,

@@ -109,8 +109,16 @@ public final class Sandbox: Sendable {
         if !running.started(process) { process.kill() }
         let code = try process.run(output: output, onOverstay: { delete(prepared.id, in: state) })
         if Files.exists("\(state)/\(prepared.id)") { delete(prepared.id, in: state) }
+        let exceeded = prepared.memory.flatMap { $0.wasExceeded() ? $0.limit : nil }
         cgroups.remove(prepared.id)
-        return try RuntimeLog.end(code: code, log: log)
+        do {
+            var end = try RuntimeLog.end(code: code, log: log)
+            end.exceededMemory = exceeded
+            return end
+        } catch SandboxError.runtime(let message) {
+            guard let exceeded else { throw SandboxError.runtime(message) }
+            throw SandboxError.badStep("the runtime's own start needs more memory than the \(exceeded) bytes that it has (\(message))")
+        }
     }
 
     private func delete(_ id: String, in state: String) {
@@ -151,23 +159,29 @@ public final class Sandbox: Sendable {
             Files.removeTree(scratch)
             throw error
         }
+        var held: MemoryGuard?
         let snapshot = try Snapshot.mount(layers: points.isNeeded ? layers + [points.layer] : layers, scratch: scratch, room: room)
         do {
             try layout.makeNestedPoints()
             try layout.makeWorkingDirectory(root: snapshot.path)
             let identity = try UserDatabase(root: snapshot.path).identity(of: step.user)
+            var limits = runtime.enforcesLimits ? step.limits : StepSpec.Limits()
+            held = try limits.memory.map { try MemoryGuard(path: cgroups.path(of: id), limit: $0) }
+            if held?.setsLimit == true { limits.memory = nil }
+            let cgroup = held == nil ? cgroups.path(of: id) : cgroups.guardedPath(of: id)
             let spec = RuntimeSpec(
                 step: step, identity: identity, root: snapshot.path, workingDirectory: layout.workingDirectory, mounts: layout.mounts,
-                cgroup: runtime.usesCgroups ? cgroups.path(of: id) : nil, seccomp: seccomp)
+                cgroup: runtime.usesCgroups ? cgroup : nil, limits: limits, seccomp: seccomp)
             try Files.write(Array(JSONEncoder().encode(spec)), to: bundle + "/config.json", mode: 0o600)
         } catch {
+            cgroups.remove(id)
             snapshot.unmount()
             Files.removeTree(bundle)
             Files.removeTree(scratch)
             throw error
         }
         return PreparedStep(
-            id: id, scratch: scratch, bundle: bundle, state: state, snapshot: snapshot, points: points, layout: layout)
+            id: id, scratch: scratch, bundle: bundle, state: state, snapshot: snapshot, points: points, layout: layout, memory: held)
     }
 }
 
@@ -181,6 +195,8 @@ struct PreparedStep {
     let snapshot: Snapshot
     let points: MountPoints
     let layout: MountLayout
+    /// There where the step is held to its memory.
+    let memory: MemoryGuard?
 
     var upper: String { snapshot.upper ?? "" }
 

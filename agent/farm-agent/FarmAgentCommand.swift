@@ -22,9 +22,15 @@ struct FarmAgentCommand: ParsableCommand {
     @Option(help: help("key")) var key: String?
     @Option(help: help("labels")) var labels: String?
     @Option(help: help("slots")) var slots: String?
+    @Option(help: help("cpus")) var cpus: String?
+    @Option(help: help("memory")) var memory: String?
+    @Option(help: help("emulate")) var emulate: String?
     @Option(help: help("runtime")) var runtime: String?
     @Option(help: help("layer-cache-size")) var layerCacheSize: String?
     @Option(help: help("host-paths")) var hostPaths: String?
+    @Option(help: help("volume-high")) var volumeHigh: String?
+    @Option(help: help("volume-low")) var volumeLow: String?
+    @Option(help: help("copy-bandwidth")) var copyBandwidth: String?
     @Option(help: help("step-cores")) var stepCores: String?
     @Option(help: help("step-memory")) var stepMemory: String?
     @Option(help: help("log-format")) var logFormat: String?
@@ -53,9 +59,10 @@ struct FarmAgentCommand: ParsableCommand {
     func configuration() throws(ConfigurationError) -> AgentConfiguration {
         let flags: [String: String?] = [
             "coordinator": coordinator, "data": data, "listen": listen, "advertise": advertise, "authority": authority,
-            "certificate": certificate, "key": key, "labels": labels, "slots": slots, "runtime": runtime,
-            "layer-cache-size": layerCacheSize,
-            "host-paths": hostPaths, "step-cores": stepCores, "step-memory": stepMemory, "log-format": logFormat, "log-level": logLevel,
+            "certificate": certificate, "key": key, "labels": labels, "slots": slots, "cpus": cpus, "memory": memory,
+            "emulate": emulate, "runtime": runtime, "layer-cache-size": layerCacheSize, "volume-high": volumeHigh,
+            "volume-low": volumeLow, "copy-bandwidth": copyBandwidth, "host-paths": hostPaths, "step-cores": stepCores,
+            "step-memory": stepMemory, "log-format": logFormat, "log-level": logLevel,
         ]
         return try AgentConfiguration.load(path: config, flags: flags.compactMapValues(\.self))
     }

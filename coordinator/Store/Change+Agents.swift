@@ -9,15 +9,16 @@ extension Change {
         Change { db in
             try db.cachedStatement(
                 sql: """
-                    INSERT INTO agent (name, labels, slots, address, runtime, version, hostPaths, drained, lastSeen, epoch, report)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO agent (name, labels, slots, address, runtime, version, hostPaths, resources, drained, lastSeen, epoch,
+                        report)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     ON CONFLICT DO UPDATE SET labels = excluded.labels, slots = excluded.slots, address = excluded.address,
                         runtime = excluded.runtime, version = excluded.version, hostPaths = excluded.hostPaths,
-                        drained = excluded.drained, lastSeen = excluded.lastSeen, epoch = excluded.epoch, report = excluded.report
+                        resources = excluded.resources, drained = excluded.drained, lastSeen = excluded.lastSeen, epoch = excluded.epoch, report = excluded.report
                     """
             ).execute(arguments: [
                 agent.name, JSON(agent.labels), agent.slots, agent.address, agent.runtime, agent.version, JSON(agent.hostPaths),
-                agent.drained, agent.lastSeen, agent.epoch, agent.report,
+                JSON(agent.resources), agent.drained, agent.lastSeen, agent.epoch, agent.report,
             ])
         }
     }

@@ -14,6 +14,7 @@ enum Schema {
         migrator.registerMigration("3-sharing") { db in try db.execute(sql: sharing) }
         migrator.registerMigration("3-set-aside") { db in try db.execute(sql: setAside) }
         migrator.registerMigration("3-bandwidth") { db in try db.execute(sql: bandwidth) }
+        migrator.registerMigration("3-resources") { db in try db.execute(sql: resources) }
         return migrator
     }
 
@@ -165,6 +166,11 @@ enum Schema {
             measuredAt INTEGER NOT NULL,
             PRIMARY KEY (receiver, sender)
         ) STRICT, WITHOUT ROWID;
+        """
+
+    /// What stages can reserve on agents, and what these emulate. Until an agent has said it there is nothing to reserve.
+    private static let resources = """
+        ALTER TABLE agent ADD COLUMN resources TEXT NOT NULL DEFAULT '{"cpus":0,"emulated":[],"memory":0}';
         """
 
     private static let agents = """

@@ -81,11 +81,13 @@ extension StoredAgent {
     init(row: Row) throws {
         let labels: JSON<[String: String]> = try row.value("labels")
         let hostPaths: JSON<[String]> = try row.value("hostPaths")
+        let resources: JSON<AgentResources> = try row.value("resources")
         self.init(
             name: try row.value("name"), labels: labels.value, slots: try row.value("slots"),
             address: try row.value("address"), runtime: try row.value("runtime"),
-            version: try row.value("version"), hostPaths: hostPaths.value, drained: try row.value("drained"),
-            lastSeen: try row.value("lastSeen"), epoch: try row.value("epoch"), report: try row.value("report"))
+            version: try row.value("version"), hostPaths: hostPaths.value, resources: resources.value,
+            drained: try row.value("drained"), lastSeen: try row.value("lastSeen"), epoch: try row.value("epoch"),
+            report: try row.value("report"))
         // One that this version can't read keeps no agent from its work.
         setAside = try? row.optional("setAside", JSON<StoredSetAside>.self)?.value
     }

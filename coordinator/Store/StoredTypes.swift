@@ -153,6 +153,7 @@ public struct StoredAgent: Sendable, Hashable {
     public var version: String
     /// What of its machine builds may mount.
     public var hostPaths: [String]
+    public var resources: AgentResources
     public var drained: Bool
     /// It failed too often. Stored by a change of its own.
     public var setAside: StoredSetAside?
@@ -166,12 +167,13 @@ public struct StoredAgent: Sendable, Hashable {
     public init(name: String, hello: AgentHello, drained: Bool, lastSeen: Timestamp, report: Int) {
         self.init(
             name: name, labels: hello.labels, slots: hello.slots, address: hello.address, runtime: hello.runtime, version: hello.version,
-            hostPaths: hello.hostPaths, drained: drained, lastSeen: lastSeen, epoch: hello.epoch, report: report)
+            hostPaths: hello.hostPaths, resources: hello.resources, drained: drained, lastSeen: lastSeen, epoch: hello.epoch, report: report
+        )
     }
 
     init(
         name: String, labels: [String: String], slots: Int, address: String, runtime: String, version: String,
-        hostPaths: [String], drained: Bool, lastSeen: Timestamp, epoch: String, report: Int
+        hostPaths: [String], resources: AgentResources, drained: Bool, lastSeen: Timestamp, epoch: String, report: Int
     ) {
         self.name = name
         self.labels = labels
@@ -180,6 +182,7 @@ public struct StoredAgent: Sendable, Hashable {
         self.runtime = runtime
         self.version = version
         self.hostPaths = hostPaths
+        self.resources = resources
         self.drained = drained
         self.lastSeen = lastSeen
         self.epoch = epoch

@@ -23,6 +23,19 @@ struct Settings: ParsableArguments {
     @Option(help: ArgumentHelp(Settings.help("upload-timeout"), valueName: "seconds")) var uploadTimeout: String?
     @Option(help: ArgumentHelp(Settings.help("attempts"), valueName: "n")) var attempts: String?
     @Option(help: ArgumentHelp(Settings.help("build-retention"), valueName: "days")) var buildRetention: String?
+    @Option(help: ArgumentHelp(Settings.help("volume-copies"), valueName: "n")) var volumeCopies: String?
+    @Option(help: ArgumentHelp(Settings.help("copy-settle"), valueName: "seconds")) var copySettle: String?
+    @Option(help: ArgumentHelp(Settings.help("copy-concurrency"), valueName: "n")) var copyConcurrency: String?
+    @Option(help: ArgumentHelp(Settings.help("volume-quota"), valueName: "bytes")) var volumeQuota: String?
+    @Option(help: ArgumentHelp(Settings.help("volume-quotas"), valueName: "project=bytes,…")) var volumeQuotas: String?
+    @Option(help: ArgumentHelp(Settings.help("volume-quota-low"), valueName: "percent")) var volumeQuotaLow: String?
+    @Option(help: ArgumentHelp(Settings.help("project-weights"), valueName: "project=weight,…")) var projectWeights: String?
+    @Option(help: ArgumentHelp(Settings.help("user-weights"), valueName: "user=weight,…")) var userWeights: String?
+    @Option(help: ArgumentHelp(Settings.help("project-limit"), valueName: "n")) var projectLimit: String?
+    @Option(help: ArgumentHelp(Settings.help("project-limits"), valueName: "project=n,…")) var projectLimits: String?
+    @Option(help: ArgumentHelp(Settings.help("assumed-bandwidth"), valueName: "bytes")) var assumedBandwidth: String?
+    @Option(help: ArgumentHelp(Settings.help("emulation-factor"), valueName: "factor")) var emulationFactor: String?
+    @Option(help: ArgumentHelp(Settings.help("preference"), valueName: "seconds")) var preference: String?
 
     /// The configuration that all sources give together.
     func read() throws -> CoordinatorConfiguration {
@@ -31,7 +44,11 @@ struct Settings: ParsableArguments {
             "grant-key": grantKey, "tokens": tokens, "log-format": logFormat, "log-level": logLevel, "image-limit": imageLimit,
             "context-limit": contextLimit, "reserved-space": reservedSpace, "lease": lease, "upload-timeout": uploadTimeout,
             "attempts": attempts,
-            "build-retention": buildRetention,
+            "build-retention": buildRetention, "volume-copies": volumeCopies, "copy-settle": copySettle,
+            "copy-concurrency": copyConcurrency, "volume-quota": volumeQuota, "volume-quotas": volumeQuotas,
+            "volume-quota-low": volumeQuotaLow, "project-weights": projectWeights, "user-weights": userWeights,
+            "project-limit": projectLimit, "project-limits": projectLimits, "assumed-bandwidth": assumedBandwidth,
+            "emulation-factor": emulationFactor, "preference": preference,
         ]
         return try CoordinatorConfiguration.load(path: config, flags: flags.compactMapValues(\.self))
     }

@@ -12,6 +12,9 @@ int clinux_spawn(const char *path, char *const *arguments, char *const *environm
 // A descriptor that becomes readable when the process has ended.
 int clinux_pidfd(pid_t process);
 
+// An event descriptor that is not waited for: reading gives the sum of what was added, or fails with EAGAIN. Negative on error.
+int clinux_event_counter(void);
+
 // Waits for the end and reaps; the exit code, or 128 + the signal.
 int clinux_wait(pid_t process);
 

@@ -12,6 +12,7 @@ struct BuildText {
         var text = "build      \(build.id)\nproject    \(Printable.line(build.project))\nstatus     \(build.status.rawValue)"
         if build.startedAt != nil { text += ", \(Self.duration(build.startedAt, build.finishedAt, now: now))" }
         text += "\nsubmitted  \(Human.age(now.seconds(since: build.createdAt))), \(build.createdAt.description.prefix(19))Z\n"
+        text += wishes
         if let images = build.images, !images.isEmpty {
             for (name, image) in images.sorted(by: { $0.key < $1.key }) {
                 text += "image      \(image.digest)\(name.isEmpty ? "" : " \(Printable.line(name))")\n"
@@ -42,6 +43,21 @@ struct BuildText {
             text += table.text(columns: columns)
         }
         return text
+    }
+
+    /// What was asked for beside the plan, a line each.
+    private var wishes: String {
+        var lines: [(String, String)] = []
+        if let platform = build.platform { lines.append(("platform", platform.description)) }
+        if let reservation = ResourceText.reservation(cpus: build.cpus, memory: build.memory) {
+            lines.append(("resources", "\(reservation) for each stage"))
+        }
+        if let priority = build.priority, priority != 0 { lines.append(("priority", PriorityName.text(of: priority))) }
+        if let require = build.require { lines.append(("requires", ResourceText.labels(require))) }
+        if let prefer = build.prefer { lines.append(("prefers", ResourceText.labels(prefer))) }
+        return lines.map { name, value in
+            name + String(repeating: " ", count: max(1, 11 - name.count)) + Printable.line(value) + "\n"
+        }.joined()
     }
 
     private func heading(of stage: BuildDescription.Stage) -> String {

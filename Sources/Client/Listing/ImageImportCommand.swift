@@ -1,4 +1,5 @@
 import BlockingIO
+import BuildPlan
 import FarmAPI
 import Glibc
 import NIOCore
@@ -12,7 +13,9 @@ public struct ImageImportCommand: Sendable {
     public init(settings: ClientSettings) { self.settings = settings }
 
     /// Streams the file to the coordinator, which checks it. A folder is sent as a tar.
-    public func run(name: String, file: String) async throws {
+    ///
+    /// - Parameter platform: which one of an image of several, and what a root file system is for; nil for the coordinator's own.
+    public func run(name: String, file: String, platform: Platform? = nil) async throws {
         var status = stat()
         guard stat(file, &status) == 0 else { throw ClientError.usage("\(file): \(String(cString: strerror(errno)))") }
         let isFolder = status.st_mode & S_IFMT == S_IFDIR
@@ -33,7 +36,10 @@ public struct ImageImportCommand: Sendable {
                 while let bytes = try await pipe.next() { try await writer.write(ByteBuffer(bytes: bytes)) }
             }
             do {
-                let answer = try await api.send("PUT", "/api/v1/images?name=\(percentEncoded(name))", body: body, deadline: nil).body
+                let target =
+                    "/api/v1/images?name=\(percentEncoded(name))"
+                    + (platform.map { "&platform=\(percentEncoded($0.description))" } ?? "")
+                let answer = try await api.send("PUT", target, body: body, deadline: nil).body
                 let image = try FarmJSON.decode(ImageDescription.self, from: try await answer.collect(upTo: APIClient.answerLimit))
                 try await reading
                 return image

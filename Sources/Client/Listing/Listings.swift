@@ -100,12 +100,13 @@ public struct Listings: Sendable {
     /// `farm agents`.
     public func agents(json: Bool) async throws {
         try await print([AgentDescription].self, "/api/v1/agents", json: json) { agents in
-            var table = Table(["AGENT", "STATE", "STAGES", "ONLY HERE", "FREE", "PLATFORM", "RUNTIME", "ADDRESS", "SEEN"])
+            var table = Table(["AGENT", "STATE", "STAGES", "CPUS", "MEMORY", "ONLY HERE", "FREE", "PLATFORM", "RUNTIME", "ADDRESS", "SEEN"])
             for agent in agents {
                 table.append([
-                    agent.name, agent.state.rawValue, "\(agent.running)/\(agent.slots)", "\(agent.onlyHere)",
+                    agent.name, agent.state.rawValue, "\(agent.running)/\(agent.slots)", Self.cpus(of: agent), Self.memory(of: agent),
+                    "\(agent.onlyHere)",
                     agent.freeBytes.map { Human.bytes($0) } ?? "?",
-                    "\(agent.labels["os"] ?? "?")/\(agent.labels["arch"] ?? "?")", agent.runtime, agent.address,
+                    Self.platforms(of: agent), agent.runtime, agent.address,
                     Self.age(agent.lastSeen),
                 ])
             }
@@ -219,6 +220,21 @@ public struct Listings: Sendable {
             let behind = max(0, volume.generation &- holder.generation)
             return behind == 0 ? holder.agent : "\(holder.agent) (\(behind) behind)"
         }.joined(separator: ", ")
+    }
+
+    /// Reserved and all; a dash where none can be reserved.
+    static func cpus(of agent: AgentDescription) -> String {
+        agent.cpus > 0 ? "\(ResourceText.cpus(agent.reservedCPUs))/\(ResourceText.cpus(agent.cpus))" : "-"
+    }
+
+    static func memory(of agent: AgentDescription) -> String {
+        guard agent.memory > 0 else { return "-" }
+        return "\(agent.reservedMemory > 0 ? ResourceText.memory(agent.reservedMemory) : "0")/\(ResourceText.memory(agent.memory))"
+    }
+
+    /// Its own, then those that it emulates.
+    static func platforms(of agent: AgentDescription) -> String {
+        (["\(agent.labels["os"] ?? "?")/\(agent.labels["arch"] ?? "?")"] + agent.emulated.map { "(\($0))" }).joined(separator: " ")
     }
 
     /// The terminal's width; nil where the output goes elsewhere and nothing may be left out.

@@ -1,3 +1,4 @@
+import BuildPlan
 import Daemon
 
 extension AgentConfiguration {
@@ -16,6 +17,20 @@ extension AgentConfiguration {
         Setting("slots", "steps that run at the same time (default: cores)", expected: "a number from 1 to 1024", \.slots) { text in
             Int(text).flatMap { (1...slotLimit).contains($0) ? $0 : nil }
         },
+        Setting(
+            "cpus", "processors that stages can reserve (default: what the machine has)", expected: "a number above 0", optional: \.cpus
+        ) { text in
+            Double(text).flatMap { $0 > 0 && $0 <= cpuLimit ? $0 : nil }
+        },
+        Setting(
+            "memory", "memory that stages can reserve (default: what the machine has)", expected: ByteCount.expected, optional: \.memory
+        ) { text in
+            ByteCount.parse(text).flatMap { $0 > 0 ? $0 : nil }
+        },
+        Setting(
+            "emulate", "platforms that this machine runs by emulation (default: none)",
+            expected: "platforms such as linux/arm64, several with commas", \.emulate
+        ) { Platforms.parse($0) },
         Setting("runtime", "OCI runtime", expected: "auto, crun, runc or a path", \.runtime) {
             ["auto", "crun", "runc"].contains($0) || $0.hasPrefix("/") ? $0 : nil
         },
@@ -36,6 +51,26 @@ extension AgentConfiguration {
         .logFormat(\.logFormat),
         .logLevel(\.logLevel),
     ]
+}
+
+/// `linux/arm64,linux/riscv64`
+enum Platforms {
+    static func parse(_ text: String) -> [Platform]? {
+        var platforms: [Platform] = []
+        for part in text.split(separator: ",") {
+            guard let platform = Platform(part.trimmingSpaces)?.normalized, platform.os == "linux" else { return nil }
+            if !platforms.contains(platform) { platforms.append(platform) }
+        }
+        return platforms
+    }
+}
+
+extension Substring {
+    fileprivate var trimmingSpaces: String {
+        var text = drop { $0 == " " }
+        while text.last == " " { text.removeLast() }
+        return String(text)
+    }
 }
 
 /// `a=b,c=d`

@@ -1,3 +1,4 @@
+import BuildPlan
 import Daemon
 import Glibc
 import Logging
@@ -21,6 +22,11 @@ public struct AgentConfiguration: Configurable, Hashable {
     public var labels: [String: String] = [:]
     /// Steps that run at the same time.
     public var slots = AgentConfiguration.cores
+    /// Processors and bytes of memory that stages can reserve, all together; nil for what the machine has.
+    public var cpus: Double?
+    public var memory: Int64?
+    /// Platforms whose programs this machine runs by emulation.
+    public var emulate: [Platform] = []
     /// `auto`, `crun`, `runc` or a path.
     public var runtime = "auto"
     /// Bytes of layers that are kept for later builds.
@@ -52,6 +58,8 @@ public struct AgentConfiguration: Configurable, Hashable {
     /// Half of a gigabit link.
     public static let defaultCopyBandwidth: Int64 = 64 << 20
     static let slotLimit = 1024
+    /// More than any machine has.
+    static let cpuLimit = 65_536.0
 
     static var cores: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 

@@ -29,6 +29,7 @@ struct AgentParts: Sendable {
     let layerCacheSize: Int64
     private let labels: [String: String]
     private let slots: Int
+    private let resources: AgentResources
     private let epoch: String
 
     static func open(_ configuration: AgentConfiguration, logger: Logger) async throws -> AgentParts {
@@ -52,6 +53,9 @@ struct AgentParts: Sendable {
             let left = sandbox.recover()
             if !left.isEmpty { logger.warning("ended what an earlier agent left running", metadata: ["containers": "\(left.count)"]) }
             return (sandbox, memory)
+        }
+        let resources = try await BlockingPool.shared.run {
+            try configuration.resources(enforcesLimits: sandbox.runtime.enforcesLimits, logger: logger)
         }
         let identity = TLSIdentity(
             certificateFile: configuration.certificate, privateKeyFile: configuration.key, authorityFile: configuration.authority)
@@ -102,24 +106,27 @@ struct AgentParts: Sendable {
             services: services, runner: runner,
             holdings: holdings,
             heartbeats: heartbeats, layerCacheSize: configuration.layerCacheSize, labels: configuration.labels, slots: configuration.slots,
-            epoch: epoch)
+            resources: resources, epoch: epoch)
     }
 
     func hello(address: String) async -> AgentHello {
-        let own = ["os": "linux", "arch": Self.architecture]
+        let own = ["os": Platform.own.os, "arch": Platform.own.architecture]
         return AgentHello(
             epoch: epoch, labels: labels.merging(own) { $1 }, slots: slots, address: address, runtime: services.sandbox.runtime.name,
             version: farmVersion, assignments: await runner.assignments, layers: layers.all(), volumes: volumeStore.held(),
-            hostPaths: services.hostPaths.allowed)
+            hostPaths: services.hostPaths.allowed, resources: resources)
     }
+}
 
-    private static var architecture: String {
+extension Platform {
+    /// What this program was built for.
+    static var own: Platform {
         #if arch(x86_64)
-            "amd64"
+            Platform(os: "linux", architecture: "amd64")
         #elseif arch(arm64)
-            "arm64"
+            Platform(os: "linux", architecture: "arm64")
         #else
-            "unknown"
+            Platform(os: "linux", architecture: "unknown")
         #endif
     }
 }

@@ -1,3 +1,4 @@
+import BuildPlan
 import Digests
 import Glibc
 import Sandbox
@@ -67,6 +68,8 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
     case inUse(String)
     /// The disk was full while a step ran that failed.
     case diskFull(String)
+    /// A platform that can't be emulated here, though the setting says so.
+    case noEmulation(Platform, reason: String)
     /// A layer that nobody could give.
     case layer(Digest, reason: String)
     /// Something that the coordinator sent makes no sense.
@@ -80,6 +83,7 @@ public enum AgentError: Error, Sendable, CustomStringConvertible {
         case .inUse(let path): "\(path) is in use by another agent; give each agent a data directory of its own"
         case .diskFull(let path):
             "the disk of \(path) was full while the step ran; what the step wrote to volumes there was thrown away"
+        case .noEmulation(let platform, let reason): "the setting emulate has \(platform), which this machine can't run: \(reason)"
         case .layer(let digest, let reason): "layer \(digest) can't be brought here: \(reason)"
         case .badAnswer(let reason): "the coordinator sent what is not expected: \(reason)"
         }

@@ -24,7 +24,7 @@ extension StageRun {
             }
             // Last, and without a slot: others may hold a lock for long. They are given back before the step counts as done: the next
             // build may look for what was written at once.
-            let code = try await withVolumes(of: run, index, in: scope) { volumes in
+            let end = try await withVolumes(of: run, index, in: scope) { volumes in
                 if let lease = volumes?.lease {
                     report.bytes.volumes += lease.bytesReceived
                     for note in lease.notes { post(.log(step: index, text: "\(note)\n")) }
@@ -32,14 +32,18 @@ extension StageRun {
                 let spec = try spec(of: run, inputs, volumes)
                 let begun = ContinuousClock.now
                 report.waited = begun - report.begun
-                let code = try await services.slots.run {
-                    try await execute(spec, index, layers: paths, room: room, mask: mask, scope: scope).code
+                let end = try await services.slots.run {
+                    try await execute(spec, index, layers: paths, room: room, mask: mask, scope: scope)
                 }
                 // Not the command's fault, then, as far as one can know: another agent may have more room.
-                if code != 0, services.disk.wasFull(since: begun) { throw AgentError.diskFull(services.disk.path) }
-                return code
+                if end.code != 0, services.disk.wasFull(since: begun) { throw AgentError.diskFull(services.disk.path) }
+                return end
             }
-            if code != 0 { throw StepFailure(message: Self.message(run, code), exitCode: code) }
+            let memory = end.exceededMemory.map { excess(of: $0) }
+            if end.code != 0 {
+                throw StepFailure(message: Self.message(run, end.code) + (memory.map { ": \($0)" } ?? ""), exitCode: end.code)
+            }
+            if let memory { post(.log(step: index, text: "\(memory)\n")) }
         }
     }
 
@@ -79,8 +83,23 @@ extension StageRun {
             arguments: run.arguments, environment: run.environment, workingDirectory: run.workingDirectory, user: run.user,
             network: run.network, mounts: mounts, files: run.files, extraHosts: run.extraHosts, shmSize: run.shmSize)
         spec.secretEnvironment = inputs.secretEnvironment
-        spec.limits = services.limits
+        spec.limits = limits
         return spec
+    }
+
+    /// The build's own, and the agent's where they are less.
+    private var limits: StepSpec.Limits {
+        var limits = services.limits
+        if let cpus = assignment.cpus { limits.cores = min(cpus, limits.cores ?? cpus) }
+        if let memory = assignment.memory.map({ UInt64(max(0, $0)) }) { limits.memory = min(memory, limits.memory ?? memory) }
+        return limits
+    }
+
+    /// What to say of a step that went over its memory.
+    private func excess(of limit: UInt64) -> String {
+        let bytes = Int64(clamping: limit)
+        let whose = assignment.memory == bytes ? "--memory" : "the agent's step-memory"
+        return "it went over its memory, \(ResourceText.memory(bytes)) by \(whose), and the kernel ended a process of it"
     }
 
     private static func message(_ run: RunOperation, _ code: Int) -> String {

@@ -1,5 +1,6 @@
 import Daemon
 import Logging
+import Scheduling
 
 /// Everything that an operator can say to a coordinator.
 public struct CoordinatorConfiguration: Configurable, Equatable {
@@ -61,7 +62,9 @@ public struct CoordinatorConfiguration: Configurable, Equatable {
 
 extension CoordinatorConfiguration {
     /// All settings, in the order of the documentation.
-    public static let settings: [Setting<CoordinatorConfiguration>] = [
+    public static let settings = general + scheduling
+
+    private static let general: [Setting<CoordinatorConfiguration>] = [
         .path("data", "directory of everything that must outlive the process", \.data),
         .endpoint("listen", "where to listen", \.listen),
         .path("authority", "certificate of the farm's authority", \.authority),
@@ -119,6 +122,55 @@ extension CoordinatorConfiguration {
             Double($0).flatMap { (0...100).contains($0) ? $0 / 100 : nil }
         },
     ]
+
+    /// Of shares and placement.
+    private static let scheduling: [Setting<CoordinatorConfiguration>] = [
+        weights("project-weights", "shares of projects; 1 for those that are not named", "PROJECT", \.engine.scheduling.weights),
+        weights(
+            "user-weights", "shares of users among those of a project; 1 for those that are not named", "USER",
+            \.engine.scheduling.userWeights),
+        Setting(
+            "project-limit", "stages of a project that run at the same time, 0 for no limit", expected: "a number from 0 to \(mostStages)",
+            \.engine.scheduling.defaultLimit
+        ) {
+            Int($0).flatMap { (0...mostStages).contains($0) ? .some($0 == 0 ? nil : $0) : nil }
+        },
+        Setting(
+            "project-limits", "the same for projects by name", expected: "PROJECT=NUMBER, several with commas", takesMapping: true,
+            \.engine.scheduling.limits
+        ) {
+            NamedNumbers.parse($0, in: 0...mostStages)?.mapValues { $0 == 0 ? .max : $0 }
+        },
+        Setting(
+            "assumed-bandwidth", "bytes a second between two agents, until they are measured", expected: ByteCount.expected,
+            \.engine.scheduling.bandwidth
+        ) {
+            ByteCount.parse($0).flatMap { $0 >= leastBandwidth ? Double($0) : nil }
+        },
+        Setting(
+            "emulation-factor", "how much longer a stage takes by emulation", expected: "a number from 1 to 1000",
+            \.engine.scheduling.emulation
+        ) {
+            Double($0).flatMap { (1...1000).contains($0) ? $0 : nil }
+        },
+        seconds("preference", "seconds that a preferred label is worth", 0...3600, \.engine.scheduling.preference),
+    ]
+
+    /// More stages at once than any farm has slots.
+    private static let mostStages = 1_000_000
+    /// With less, no estimate would ever have anything moved.
+    private static let leastBandwidth: Int64 = 1024
+    /// Far from what a share can mean.
+    private static let weightRange = SchedulingPolicy.leastWeight...1000
+
+    private static func weights(
+        _ name: String, _ help: String, _ what: String, _ field: WritableKeyPath<CoordinatorConfiguration, [String: Double]> & Sendable
+    ) -> Setting<CoordinatorConfiguration> {
+        Setting(
+            name, help, expected: "\(what)=WEIGHT from \(weightRange.lowerBound) to \(Int(weightRange.upperBound)), several with commas",
+            takesMapping: true, field
+        ) { NamedNumbers.parse($0, in: weightRange) }
+    }
 
     private static func seconds(
         _ name: String, _ help: String, _ range: ClosedRange<Double>, _ field: WritableKeyPath<CoordinatorConfiguration, Double> & Sendable

@@ -291,8 +291,7 @@ extension Coordinator {
             volumes.formUnion(volumeKeys(of: step, run))
             hostPaths.formUnion(step.operation.hostPaths)
         }
-        var demand = StageDemand(id: Self.stageID(run, number), owner: owner(of: run), platform: run.stored.platform)
-        demand.require = run.stored.request.options.require
+        var demand = demand(of: number, run)
         demand.layers = Array(Set(below + sources.values.flatMap(\.self)))
         demand.contextBytes = parts.reduce(0) { $0 &+ max(0, run.contextBytes[$1] ?? 0) }
         demand.volumes = volumes.map { key in
@@ -300,9 +299,6 @@ extension Coordinator {
                 name: Grant.object(of: key), head: ledger.head(of: key), bytes: ledger.volumes[key]?.bytes ?? 0,
                 changes: ledger.changes(of: key))
         }
-        let usual = usualDuration(of: stage.plan, run)
-        demand.usualDuration = usual?.mean
-        demand.usualDeviation = usual?.deviation
         demand.avoid = stage.avoid
         demand.hostPaths = hostPaths.sorted()
         return StageRun.Ready(

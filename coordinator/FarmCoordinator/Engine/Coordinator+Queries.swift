@@ -52,6 +52,10 @@ extension Coordinator {
             description.freeBytes = agent.freeBytes
             description.setAside = setAside(agent)
             description.receives = receives(agent.name)
+            description.cpus = agent.stored.resources.cpus
+            description.memory = agent.stored.resources.memory
+            (description.reservedCPUs, description.reservedMemory) = scheduler.reserved(on: agent.name)
+            description.emulated = agent.stored.resources.emulated
             return description
         }
     }
@@ -94,6 +98,13 @@ extension BuildDescription {
         self.init(id: stored.id, project: stored.request.project, status: stored.status, createdAt: stored.createdAt)
         startedAt = stored.startedAt
         finishedAt = stored.finishedAt
+        let options = stored.request.options
+        platform = stored.platform
+        priority = options.priority ?? 0
+        cpus = options.cpus
+        memory = options.memory
+        require = options.require.isEmpty ? nil : options.require
+        prefer = options.prefer?.isEmpty == false ? options.prefer : nil
         error = stored.failure?.message
         image = stored.image.map { Image($0) }
         images = stored.images?.mapValues { Image($0) }

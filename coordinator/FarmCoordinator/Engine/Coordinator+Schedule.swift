@@ -47,7 +47,12 @@ extension Coordinator {
     func profile(_ name: String) {
         guard let agent = agentEntries[name] else { return scheduler.remove(agent: name) }
         var profile = AgentProfile(
-            name: name, labels: agent.stored.labels, platforms: agent.platform.map { [$0] } ?? [], slots: agent.stored.slots)
+            name: name, labels: agent.stored.labels, platforms: agent.platform.map { [$0] } ?? [],
+            emulated: agent.stored.resources.emulated, slots: agent.stored.slots, cpus: agent.stored.resources.cpus,
+            memory: agent.stored.resources.memory)
+        profile.stageCPUs = agent.stored.resources.stepCPUs
+        profile.stageMemory = agent.stored.resources.stepMemory
+        profile.withoutLimits = agent.stored.resources.withoutLimits
         profile.hostPaths = agent.stored.hostPaths
         profile.condition = condition(of: agent)
         // On trial: one stage is enough to see.
@@ -65,12 +70,21 @@ extension Coordinator {
     /// An assignment from before a restart: the agent has it, or it will be retried.
     func adopt(_ entry: AssignmentEntry, since start: Double) {
         guard let run = builds[entry.stored.build], run.stages.indices.contains(entry.stored.stage) else { return }
-        let number = entry.stored.stage
+        scheduler.adopt(demand(of: entry.stored.stage, run), on: entry.stored.agent, since: start)
+    }
+
+    /// What any assignment of the stage asks for, whatever is cached of it.
+    func demand(of number: Int, _ run: BuildRun) -> StageDemand {
+        let options = run.stored.request.options
         var demand = StageDemand(id: Self.stageID(run, number), owner: owner(of: run), platform: run.stored.platform)
         let usual = usualDuration(of: run.stages[number].plan, run)
         demand.usualDuration = usual?.mean
         demand.usualDeviation = usual?.deviation
-        scheduler.adopt(demand, on: entry.stored.agent, since: start)
+        demand.require = options.require
+        demand.prefer = options.prefer ?? [:]
+        demand.cpus = options.cpus ?? 0
+        demand.memory = options.memory ?? 0
+        return demand
     }
 
     /// A stage's name with the scheduler.
@@ -84,7 +98,9 @@ extension Coordinator {
     }
 
     func owner(of run: BuildRun) -> StageOwner {
-        StageOwner(project: run.stored.request.project, user: run.stored.user, build: run.id)
+        StageOwner(
+            project: run.stored.request.project, user: run.stored.user, build: run.id,
+            priority: run.stored.request.options.priority ?? 0)
     }
 
     func usualDuration(of stage: Stage, _ run: BuildRun) -> StoredDuration? {

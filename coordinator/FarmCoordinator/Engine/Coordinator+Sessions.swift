@@ -26,6 +26,7 @@ extension Coordinator {
         entry.stored.labels["name"] = agent
         entry.platform = AgentEntry.platform(of: hello.labels)
         entry.stored.slots = min(max(1, hello.slots), AgentProfile.maximumSlots)
+        entry.stored.resources = hello.resources.bounded
         entry.lastHeard = clock.monotonic()
         entry.isLost = false
         let (stream, commands) = AsyncStream.makeStream(of: AgentCommand.self)

@@ -26,7 +26,8 @@ extension Coordinator {
         if let known { return SubmitResponse(build: known.id, started: known.uploaded || known.status.isFinal) }
         let now = clock.now()
         let stored = StoredBuild(
-            id: newBuildID(), user: user, request: request, platform: request.options.platform ?? farmPlatform(), uploaded: complete,
+            id: newBuildID(), user: user, request: request, platform: request.options.platform?.normalized ?? farmPlatform(),
+            uploaded: complete,
             createdAt: now)
         outbox.append(.insert(stored))
         adopt(BuildRun(stored, sequence: 0, clientSeen: clock.monotonic()))
@@ -95,6 +96,7 @@ extension Coordinator {
         guard request.dockerfile.utf8.count <= Self.maximumDockerfile else {
             throw EngineError.invalid("\(request.dockerfileName) is longer than \(Self.maximumDockerfile >> 20) MiB")
         }
+        if let trouble = request.options.trouble { throw EngineError.invalid(trouble) }
         guard !request.requestID.isEmpty, request.requestID.utf8.count <= Self.maximumProjectName else {
             throw EngineError.invalid("a request's id has 1 to \(Self.maximumProjectName) bytes")
         }

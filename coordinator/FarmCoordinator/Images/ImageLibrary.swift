@@ -57,7 +57,7 @@ final class ImageLibrary: ImageAccess {
     func receive(_ name: ImageName, archive: InboundBody, platform: Platform?) async throws -> ImageDescription {
         let staging = "\(layout.staging)/\(RandomName.make())"
         do {
-            let image = try await receive(name, archive: archive, platform: platform ?? .ofThisMachine, staging: staging)
+            let image = try await receive(name, archive: archive, platform: platform, staging: staging)
             await remove(staging)
             return image
         } catch {
@@ -67,7 +67,7 @@ final class ImageLibrary: ImageAccess {
     }
 
     private func receive(
-        _ name: ImageName, archive: InboundBody, platform: Platform, staging: String
+        _ name: ImageName, archive: InboundBody, platform: Platform?, staging: String
     ) async throws -> ImageDescription {
         let (disk, layers) = (self.disk, layout.layers)
         try disk.check()
@@ -76,18 +76,23 @@ final class ImageLibrary: ImageAccess {
             try FileAccess.write(GuardedSource(source, disk: disk), to: "\(staging)/upload")
         }
         let found = try await BodyBridge.pool.run {
-            try ImageArchive("\(staging)/upload", layersTo: "\(staging)/layers", platform: platform)
+            try ImageArchive("\(staging)/upload", layersTo: "\(staging)/layers", platform: platform ?? .ofThisMachine)
+        }
+        // Builds look for images by the short form.
+        let actual = found.platform.normalized
+        if let platform, platform.normalized != actual {
+            throw RouteError.badRequest("the image is for \(actual), not for \(platform)")
         }
         return try await turn.take {
             try await BlockingPool.shared.run { try found.moveLayers(to: layers) }
             let row = StoredImage(
                 image: BaseImage(
-                    name: name.description, platform: found.platform, config: found.config, history: found.history, layers: found.layers),
+                    name: name.description, platform: actual, config: found.config, history: found.history, layers: found.layers),
                 bytes: found.layers.reduce(0) { $0 + $1.size }, importedAt: .now)
             try await self.store.put(row)
             try await self.sweep()
             self.log.notice(
-                "image imported", metadata: ["image": "\(name)", "platform": "\(found.platform)", "layers": "\(found.layers.count)"])
+                "image imported", metadata: ["image": "\(name)", "platform": "\(actual)", "layers": "\(found.layers.count)"])
             return Self.describe(row)
         }
     }

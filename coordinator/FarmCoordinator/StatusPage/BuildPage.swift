@@ -33,8 +33,21 @@ struct BuildPage: Sendable {
         return """
             <h1>\(build.project) <span class="soft">\(build.id)</span></h1>
             <p>\(Show.status(build.status.rawValue)) · \(Show.span(from: build.startedAt, to: build.finishedAt, now: now))
-            · submitted \(Show.ago(build.createdAt, now: now))\(received)</p>\(image)\(error)
+            · submitted \(Show.ago(build.createdAt, now: now))\(received)</p>\(wishes)\(image)\(error)
             """
+    }
+
+    /// What was asked for beside the plan.
+    private var wishes: HTML {
+        var parts: [String] = []
+        if let platform = build.platform { parts.append(platform.description) }
+        if let reservation = ResourceText.reservation(cpus: build.cpus, memory: build.memory) {
+            parts.append("\(reservation) for each stage")
+        }
+        if let priority = build.priority, priority != 0 { parts.append("priority \(PriorityName.text(of: priority))") }
+        if let require = build.require { parts.append("requires \(ResourceText.labels(require))") }
+        if let prefer = build.prefer { parts.append("prefers \(ResourceText.labels(prefer))") }
+        return parts.isEmpty ? "" : "<p class=\"soft\">\(parts.joined(separator: " · "))</p>"
     }
 
     private var volumeTable: HTML {

@@ -44,10 +44,16 @@ struct HomePage: Sendable {
             return "<p class=\"soft\">No agent has joined yet. Start <code>farm-agent</code> with a certificate of this farm.</p>"
         }
         let rows = agents.map { agent -> HTML in
-            let labels = agent.labels.sorted { $0.key < $1.key }.filter { $0.key != "name" }.map { "\($0.key)=\($0.value)" }
+            let labels =
+                agent.labels.sorted { $0.key < $1.key }.filter { $0.key != "name" }.map { "\($0.key)=\($0.value)" }
+                + agent.emulated.map { "(\($0))" }
+            let cpus = agent.cpus > 0 ? "\(ResourceText.cpus(agent.reservedCPUs)) / \(ResourceText.cpus(agent.cpus))" : "–"
+            let reserved = agent.reservedMemory > 0 ? ResourceText.memory(agent.reservedMemory) : "0"
+            let memory = agent.memory > 0 ? "\(reserved) / \(ResourceText.memory(agent.memory))" : "–"
             return """
                 <tr><td class="name">\(agent.name)</td><td>\(Show.status(agent.state.rawValue))\(trouble(of: agent))</td>
                 <td class="num">\(agent.running) / \(agent.slots)</td>
+                <td class="num wide">\(cpus)</td><td class="num wide">\(memory)</td>
                 <td class="num wide">\(agent.onlyHere)</td><td class="num wide">\(agent.freeBytes.map { Show.bytes($0) } ?? "–")</td><td>\(agent.runtime)</td>
                 <td class="wide">\(labels.joined(separator: " "))</td><td class="wide">\(agent.address)</td><td class="wide">\(agent.version)</td>
                 <td class="num">\(Show.ago(agent.lastSeen, now: now))</td></tr>
@@ -55,6 +61,7 @@ struct HomePage: Sendable {
         }
         return """
             <div class="scroll"><table><thead><tr><th>Name</th><th>State</th><th class="num">Running</th>
+            <th class="num wide">CPUs reserved</th><th class="num wide">Memory reserved</th>
             <th class="num wide">Volumes only here</th><th class="num wide">Free</th><th>Runtime</th>
             <th class="wide">Labels</th><th class="wide">Address</th><th class="wide">Version</th><th class="num">Seen</th></tr></thead>
             <tbody>\(rows)</tbody></table></div>
