@@ -20,6 +20,40 @@ import Testing
         #expect(table.text() == "A   B\nxy  z\n")
     }
 
+    @Test func `a build is shown with what it was given`() {
+        var build = BuildDescription(id: "b1", project: "p", status: .queued, createdAt: Timestamp(seconds: 80))
+        build.platform = Platform(os: "linux", architecture: "arm64")
+        (build.cpus, build.memory, build.priority) = (1.5, 3 << 29, 2)
+        build.require = ["zone": "a", "disk": "ssd"]
+        build.prefer = ["name": "x"]
+        #expect(
+            BuildText(build: build, now: Timestamp(seconds: 100), columns: nil).text == """
+                build      b1
+                project    p
+                status     queued
+                submitted  20s ago, 1970-01-01T00:01:20Z
+                platform   linux/arm64
+                resources  1.5 CPUs and 1.5 GiB of memory for each stage
+                priority   high
+                requires   disk=ssd zone=a
+                prefers    name=x
+
+                """)
+    }
+
+    @Test func `agents show what is reserved of them, where it can be`() {
+        var agent = AgentDescription(
+            name: "a", state: .ready, labels: ["os": "linux", "arch": "amd64"], slots: 4, running: 1, address: "h:1", runtime: "crun",
+            version: "1", lastSeen: Timestamp(seconds: 0))
+        #expect(Listings.cpus(of: agent) == "-" && Listings.memory(of: agent) == "-")
+        #expect(Listings.platforms(of: agent) == "linux/amd64")
+        (agent.cpus, agent.memory, agent.reservedCPUs) = (8, 16 << 30, 2.5)
+        #expect(Listings.cpus(of: agent) == "2.5/8" && Listings.memory(of: agent) == "0/16 GiB")
+        agent.reservedMemory = 512 << 20
+        agent.emulated = [Platform(os: "linux", architecture: "arm64")]
+        #expect(Listings.memory(of: agent) == "512 MiB/16 GiB" && Listings.platforms(of: agent) == "linux/amd64 (linux/arm64)")
+    }
+
     @Test func `a build is shown with its steps' numbers, exit codes, places and bytes`() {
         var cached = BuildDescription.Step(name: "[a 2/2] COPY . .", status: .succeeded)
         cached.cached = true

@@ -41,6 +41,42 @@ import Testing
         #expect(throws: ClientError.self) { try SubmitOptions.byteCount(text, option: "--shm-size") }
     }
 
+    @Test(arguments: [("1", 1.0), ("0.5", 0.5), ("16", 16), ("2.25", 2.25), (".5", 0.5)])
+    func `processors may be parts`(text: String, cpus: Double) throws { #expect(try SubmitOptions.cpus(text) == cpus) }
+
+    @Test(arguments: ["", "0", "0.001", "-1", "nan", "inf", "1e3", "0x10", "2 ", "many", "5000", "."])
+    func `what is no number of processors is refused`(text: String) {
+        let error = #expect(throws: ClientError.self) { try SubmitOptions.cpus(text) }
+        #expect(error?.exitCode == 2 && error?.description.contains("--cpus") == true)
+    }
+
+    @Test func `memory has a size that a step can start with`() throws {
+        #expect(try SubmitOptions.memory("1g") == 1 << 30)
+        for text in ["0", "1m", "15m", "1.5g", "-1g", "much"] {
+            let error = #expect(throws: ClientError.self) { try SubmitOptions.memory(text) }
+            #expect(error?.description.contains("--memory") == true, "\(text)")
+        }
+    }
+
+    @Test(arguments: [("low", -2), ("normal", 0), ("high", 2), ("-3", -3), ("3", 3), ("0", 0)])
+    func `priorities are words or numbers`(text: String, value: Int) throws { #expect(try SubmitOptions.priority(text) == value) }
+
+    @Test(arguments: ["", "4", "-4", "urgent", "High", "1.5"]) func `what is no priority is refused`(text: String) {
+        #expect(throws: ClientError.self) { try SubmitOptions.priority(text) }
+    }
+
+    @Test func `a label has one value`() throws {
+        #expect(try SubmitOptions.labels(["a=1", "b=x=y", "a=1"], option: "--prefer") == ["a": "1", "b": "x=y"])
+        let error = #expect(throws: ClientError.self) { try SubmitOptions.labels(["a=1", "a=2"], option: "--require") }
+        #expect(error?.description.contains("--require a=2") == true, "\(error?.description ?? "")")
+        #expect(throws: ClientError.self) { try SubmitOptions.labels(["a"], option: "--prefer") }
+    }
+
+    @Test func `platforms are linux ones`() throws {
+        #expect(try SubmitOptions.platform("linux/arm64/v8").description == "linux/arm64")
+        for text in ["arm64", "windows/amd64", "linux/", ""] { #expect(throws: ClientError.self) { try SubmitOptions.platform(text) } }
+    }
+
     @Test func `a name alone takes its value from the environment`() throws {
         #expect(try SubmitOptions.keyValue("A", option: "--build-arg", environment: ["A": "1"])?.1 == "1")
         #expect(try SubmitOptions.keyValue("B", option: "--build-arg", environment: ["A": "1"]) == nil)

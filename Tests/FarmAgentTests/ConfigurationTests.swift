@@ -31,6 +31,8 @@ struct ConfigurationTests {
     @Test(arguments: [
         ("slots", "0"), ("slots", "many"), ("coordinator", "host"), ("coordinator", "host:99999"), ("listen", ":1"), ("labels", "a"),
         ("labels", "=b"), ("runtime", "docker"), ("layer-cache-size", "-1"), ("layer-cache-size", "9999999T"), ("step-cores", "0"),
+        ("cpus", "0"), ("cpus", "nan"), ("cpus", "inf"), ("cpus", "1e9"), ("memory", "0"), ("memory", "much"), ("emulate", "arm64"),
+        ("emulate", "windows/amd64"),
         ("log-format", "xml"), ("log-level", "loud"), ("data", ""), ("volume-high", "0%"), ("volume-low", "101%"), ("volume-high", "much"),
     ]) func `bad values are refused by name`(key: String, value: String) {
         #expect { try read([(key, value)]) } throws: { "\($0)".contains("'\(key)'") }
@@ -59,6 +61,7 @@ struct ConfigurationTests {
         let read = try read([
             ("coordinator", "[::1]:1"), ("advertise", "host.example:2"), ("labels", "disk=ssd,zone=a=b"), ("layer-cache-size", "2GiB"),
             ("step-cores", "1.5"), ("step-memory", "512M"), ("log-format", "json"),
+            ("cpus", "7.5"), ("memory", "12G"), ("emulate", "linux/arm64/v8, linux/riscv64,linux/arm64"),
         ])
         #expect(read.coordinator == Endpoint(host: "::1", port: 1))
         #expect(read.advertise?.description == "host.example:2")
@@ -67,5 +70,8 @@ struct ConfigurationTests {
         #expect(read.stepCores == 1.5)
         #expect(read.stepMemory == 512 << 20)
         #expect(read.logFormat == .json)
+        #expect(read.cpus == 7.5)
+        #expect(read.memory == 12 << 30)
+        #expect(read.emulate.map(\.description) == ["linux/arm64", "linux/riscv64"])
     }
 }

@@ -37,6 +37,17 @@ struct ConfigurationTests {
         #expect(CoordinatorConfiguration().engine.quotas.limit(of: "other") == nil)
     }
 
+    @Test func `Shares, limits and what placement assumes can be set`() throws {
+        let policy = try read(
+            "project-weights: {app: 3, a=b: 0.5}\nuser-weights: 'ci=0.25, anna=2'\nproject-limit: 4\nproject-limits: {app: 10, free: 0}\n"
+                + "assumed-bandwidth: 1G\nemulation-factor: 20\npreference: 60\n"
+        ).engine.scheduling
+        #expect(policy.weights == ["app": 3, "a=b": 0.5] && policy.userWeights == ["ci": 0.25, "anna": 2])
+        #expect(policy.defaultLimit == 4 && policy.limits == ["app": 10, "free": .max])
+        #expect(policy.bandwidth == Double(1 << 30) && policy.emulation == 20 && policy.preference == 60)
+        #expect(try read("project-limit: 0\n").engine.scheduling.defaultLimit == nil)
+    }
+
     @Test func `Files lie in the data directory unless they are named`() throws {
         let configuration = try read("data: /srv/farm\nkey: /etc/farm/key.pem\n")
         #expect(configuration.authority == "/srv/farm/authority/authority.pem")
@@ -52,7 +63,9 @@ struct ConfigurationTests {
         "listen: nowhere", "listen: ':80'", "listen: 'a:99999'", "log-format: xml", "log-level: loud", "image-limit: -1", "image-limit: 1X",
         "data: ''", "lease: 1", "lease: soon", "attempts: 0", "attempts: 1.5", "build-retention: 0", "upload-timeout: -1",
         "volume-copies: 0", "copy-settle: -1", "volume-quotas: {app: many}", "volume-quotas: 5G", "volume-quota: -1",
-        "volume-quota-low: 101",
+        "volume-quota-low: 101", "project-weights: {app: 0}", "project-weights: 'app=1,app=2'", "user-weights: {ci: nan}",
+        "user-weights: {ci: -1}", "user-weights: ci", "project-limits: {app: 1.5}", "project-limits: {app: -1}", "project-limit: -1",
+        "assumed-bandwidth: 0", "emulation-factor: 0.5", "preference: -1",
     ])
     func `A value that makes no sense is an error`(_ text: String) {
         #expect(throws: ConfigurationError.self) { try read(text) }

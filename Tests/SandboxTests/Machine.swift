@@ -13,6 +13,12 @@ enum Machine {
     /// True where a container can be started here at all.
     static let canRun: Bool = isRoot && access("/bin/busybox", X_OK) == 0
 
+    /// True where steps can be held to processors and memory here. Asked once, by containers.
+    static let enforcesLimits: Bool = {
+        guard canRun, let folder = try? Folder(), let runtime = try? Runtime.find(choice: "auto", in: folder.path) else { return false }
+        return runtime.enforcesLimits
+    }()
+
     /// A directory of one test.
     final class Folder: Sendable {
         let path: String

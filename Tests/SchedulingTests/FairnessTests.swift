@@ -60,6 +60,20 @@ import Testing
         #expect(first.count { $0.hasPrefix("y") } == 4)
     }
 
+    @Test func `a user with weight three gets three quarters of a project, and takes nothing from other projects`() {
+        var policy = SchedulingPolicy()
+        policy.userWeights = ["anna": 3]
+        var scheduler = single(policy)
+        for number in 0..<40 {
+            scheduler.submit(stage("x\(number)", "p", "anna"))
+            scheduler.submit(stage("y\(number)", "p", "bert"))
+            scheduler.submit(stage("z\(number)", "q", "carl"))
+        }
+        let first = order(&scheduler, 80)
+        #expect(first.count { $0.hasPrefix("z") } == 40)
+        #expect(first.count { $0.hasPrefix("x") } == 30)
+    }
+
     @Test func `a build of priority one gets twice as much as the user's others, and takes nothing from other projects`() {
         var scheduler = single()
         for number in 0..<40 {

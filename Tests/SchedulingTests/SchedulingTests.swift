@@ -176,14 +176,43 @@ import Testing
                 == "no agent has the label disk=ssd name=c (agents: a, b)")
         #expect(refusal([], C.stage()) == "no agent has joined this farm")
         let arm = C.stage { $0.platform = Platform(os: "linux", architecture: "arm64") }
-        #expect(refusal([C.agent("a")], arm) == "no agent runs linux/arm64 (agents: a)")
-        let large = C.stage {
-            $0.cpus = 8
-            $0.memory = 64_000_000_000
-        }
         #expect(
-            refusal([C.agent("a") { ($0.cpus, $0.memory) = (4, 128_000_000_000) }], large)
-                == "no agent has 8 CPUs and 64.0 GB of memory (at most 4 CPUs and 128.0 GB)")
+            refusal([C.agent("a")], arm)
+                == "no agent runs linux/arm64 (agents: a); an operator can allow emulation by an agent's setting emulate")
+    }
+
+    @Test func `no agent is large enough: says what each has for a stage`() {
+        func refusal(_ agents: [AgentProfile], cpus: Double = 0, memory: Int64 = 0) -> String? {
+            var scheduler = Scheduler(agents)
+            guard case .unschedulable(let reason, false) = scheduler.decision(C.stage { ($0.cpus, $0.memory) = (cpus, memory) }) else {
+                return nil
+            }
+            return reason
+        }
+        // No one of them has both.
+        let agents = [C.agent("a") { ($0.cpus, $0.memory) = (4, 128 << 30) }, C.agent("b") { ($0.cpus, $0.memory) = (16, 8 << 30) }]
+        #expect(
+            refusal(agents, cpus: 8, memory: 64 << 30)
+                == "no agent has 8 CPUs and 64 GiB of memory for a stage (a: 4 CPUs and 128 GiB of memory, b: 16 CPUs and 8 GiB of memory)")
+        #expect(refusal(agents, cpus: 8, memory: 8 << 30) == nil)
+        // Its steps may not have more than this, however large the machine is.
+        let strict = C.agent("c") { ($0.cpus, $0.memory, $0.stageCPUs, $0.stageMemory) = (16, 8 << 30, 1.5, 1 << 30) }
+        #expect(
+            refusal([strict], cpus: 1.75) == "no agent has 1.75 CPUs for a stage (c: 1.5 CPUs and 1 GiB of memory)")
+        #expect(refusal([strict], cpus: 1.5, memory: 1 << 30) == nil)
+        let without = C.agent("d") { $0.withoutLimits = "it has no cgroups" }
+        #expect(refusal([without], memory: 1 << 20) == "no agent has 1 MiB of memory for a stage (d: none, it has no cgroups)")
+        #expect(refusal([without]) == nil)
+    }
+
+    @Test func `parts of processors add up`() {
+        var scheduler = Scheduler([C.agent("a", slots: 20) { $0.cpus = 1 }])
+        for number in 0..<11 { scheduler.submit(C.stage("\(number)") { $0.cpus = 0.1 }) }
+        #expect(scheduler.placements().count == 10)
+        #expect(abs(scheduler.reserved(on: "a").cpus - 1) < 1e-9)
+        #expect(scheduler.reserved(on: "nobody") == (0, 0))
+        scheduler.end("3", 1)
+        #expect(scheduler.placements(at: 1).map(\.stage) == ["10"])
     }
 
     @Test func `draining, lost and set-aside agents get nothing, and the stage goes on when one comes`() {

@@ -101,6 +101,7 @@ import Testing
             #expect(state.agents.first?.hostPaths == ["/srv"])
             #expect(state.agents.first?.setAside == aside)
             #expect(state.bandwidths.map(\.from) == [nil, "y"] && state.bandwidths.map(\.rate) == [6, 5])
+            #expect(state.agents.first?.resources == agent("x").resources)
             #expect(state.volumes.map(\.publications) == [volume.publications])
             #expect(state.volumes.map(\.lastUse) == [Timestamp(seconds: 9)])
             #expect(state.builds[0].steps[0].layer == step.layer)
@@ -245,6 +246,25 @@ import Testing
             #expect { try open(path) } throws: { error in
                 "\(error)".contains(path) && "\(error)".contains("backup")
             }
+        }
+    }
+
+    @Test func `what an older version stored is read: agents without resources, builds without wishes`() async throws {
+        try await withFile { path in
+            let store = try open(path)
+            try await store.write([.insert(build("b1")), .put(agent("x"))]).durable()
+            try await store.pool.write { db in
+                // As the migration leaves rows that are there.
+                let column = try String.fetchOne(db, sql: "SELECT dflt_value FROM pragma_table_info('agent') WHERE name = 'resources'")
+                try db.execute(sql: "UPDATE agent SET resources = \(try #require(column))")
+                for key in ["prefer", "cpus", "memory", "priority"] {
+                    try db.execute(sql: "UPDATE build SET request = json_remove(request, '$.options.\(key)')")
+                }
+            }
+            let state = try await store.load()
+            #expect(state.agents.first?.resources == AgentResources())
+            #expect(state.builds.first?.build.request.options == BuildOptions())
+            try await store.close()
         }
     }
 

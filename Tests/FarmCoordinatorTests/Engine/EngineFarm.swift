@@ -134,11 +134,13 @@ actor FakeAgent {
     /// All reports of this epoch once more, as after a lost answer.
     func repeatReports(to other: Coordinator) async throws { try await other.report(sent, from: name) }
 
-    func join(slots: Int = 2, labels: [String: String] = [:], hostPaths: [String] = []) async throws {
+    func join(
+        slots: Int = 2, labels: [String: String] = [:], hostPaths: [String] = [], resources: AgentResources = AgentResources()
+    ) async throws {
         let hello = AgentHello(
             epoch: epoch, labels: ["os": "linux", "arch": "amd64"].merging(labels) { $1 }, slots: slots, address: "\(name):1",
             runtime: "crun",
-            version: "1", assignments: Array(running), layers: layers, volumes: [], hostPaths: hostPaths)
+            version: "1", assignments: Array(running), layers: layers, volumes: [], hostPaths: hostPaths, resources: resources)
         let session = try await farm.openSession(of: name, hello)
         tasks.append(
             Task {
