@@ -144,9 +144,14 @@ let tests: [Target] = [
     .testTarget(name: "ClusterTests", dependencies: ["Client", "FarmAPI", "BlockingIO", "BuildPlan"]),
 ]
 
+/// For `deploy/fuzz.sh` only: libFuzzer brings the main function, and without it this can't be linked.
+let fuzzers: [Target] =
+    Context.environment["FARM_FUZZ"] == nil
+    ? [] : [.executableTarget(name: "TreeSyncFuzz", dependencies: ["BlockingIO", "Digests", "TreeSync"], path: "Tests/TreeSyncFuzz")]
+
 // The tests' script builds with FARM_WARNINGS_AS_ERRORS; someone who is in the middle of something does not.
 let settings: [SwiftSetting] = Context.environment["FARM_WARNINGS_AS_ERRORS"] == nil ? [] : [.treatAllWarnings(as: .error)]
-for target in pure + libraries + agent + coordinator + programs + benchmarks + tests { target.swiftSettings = settings }
+for target in pure + libraries + agent + coordinator + programs + benchmarks + tests + fuzzers { target.swiftSettings = settings }
 
 let package = Package(
     name: "farm",
@@ -158,6 +163,6 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
-    targets: systemLibraries + pure + libraries + agent + coordinator + programs + benchmarks + tests,
+    targets: systemLibraries + pure + libraries + agent + coordinator + programs + benchmarks + tests + fuzzers,
     swiftLanguageModes: [.v6]
 )

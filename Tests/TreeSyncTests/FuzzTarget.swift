@@ -7,7 +7,7 @@ import Synchronization
 
 /// What takes bytes of a peer, or of a disk that may be damaged: each as a function of those bytes, with an example that it accepts.
 enum FuzzTarget: String, CaseIterable, Sendable {
-    case whole, delta, change, digests, changes, wishes, answers, questions, comparison, signature, patch
+    case whole, delta, change, digests, index, changes, wishes, answers, questions, comparison, signature, patch
 
     /// A place with a generation of two files, one of them large enough for rsync deltas, and an empty directory to write to.
     struct Bench {
@@ -19,7 +19,8 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         static let new = Array("edited".utf8) + old
 
         init() throws {
-            folder = "/tmp/farm-fuzz-\(getpid())-\(UInt64.random(in: .min ... .max))"
+            let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+            folder = "\(temporary)/farm-fuzz-\(getpid())-\(UInt64.random(in: .min ... .max))"
             for path in ["", "/generation", "/generation/d", "/outside"] { mkdir(folder + path, 0o700) }
             let text = Array("hello".utf8)
             try Self.write(text, to: folder + "/generation/d/small")
@@ -61,16 +62,27 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     var isFramed: Bool {
         switch self {
         case .changes, .wishes, .answers, .questions, .comparison: true
-        case .whole, .delta, .change, .digests, .signature, .patch: false
+        case .whole, .delta, .change, .digests, .index, .signature, .patch: false
         }
     }
 
     /// True for what ends with its own digest: changed examples get a new one.
     var isSealed: Bool {
         switch self {
-        case .whole, .delta, .change, .digests: true
+        case .whole, .delta, .change, .digests, .index: true
         default: false
         }
+    }
+
+    /// What only has to be right for the rest to be looked at: the digest at the end, the frame around it.
+    func dressed(_ body: [UInt8]) throws -> [UInt8] {
+        if isSealed { return body + Digest.of(body).bytes }
+        guard isFramed else { return body }
+        let wire = MemoryStream()
+        let sink = BlockSink(wire)
+        try sink.write(body)
+        try sink.finish()
+        return wire.bytes
     }
 
     /// Bytes that are accepted.
@@ -80,6 +92,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .delta: return bench.local.delta(to: bench.next).encoded()
         case .change: return change(bench).encoded()
         case .digests: return SavedDigests(generation: 3, digests: DirectoryDigests(of: bench.next)).encoded()
+        case .index: return DigestIndex(of: bench.local.delta(to: bench.next)).encoded()
         case .changes:
             return try inside { try ChangesAnswer.delta(generation: 2, VolumeTotals(bytes: 9, files: 9), change(bench)).write(to: $0) }
         case .wishes: return try inside { try fetch(bench).writeRequest(fetch(bench).prepare(), to: $0) }
@@ -124,6 +137,9 @@ enum FuzzTarget: String, CaseIterable, Sendable {
             try fetch.writeRequest(round, to: Discarded())
             if round.isEmpty { try fetch.finish() }
         case .digests: _ = try SavedDigests(decoding: bytes)
+        case .index:
+            let index = try DigestIndex(decoding: bytes)
+            for entry in bench.next.entries { if let file = entry.file { _ = index.places(of: file.digest) } }
         case .changes: _ = try ChangesAnswer.read(from: wire)
         case .wishes: try ContentSender.serve(request: wire, files: bench.files, response: Discarded())
         case .answers:

@@ -1,0 +1,1 @@
+../TreeSyncTests/FuzzTarget.swift

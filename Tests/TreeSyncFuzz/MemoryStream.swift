@@ -1,0 +1,1 @@
+../TreeSyncTests/MemoryStream.swift
