@@ -4,8 +4,9 @@
 #   Benchmarks/run.sh [CASE ...] [--json FILE] [--runs N] [--scale PERCENT] [--rows "ROW ..."]
 #
 # CASE: steps, cached, context, volume, volumes (default: all). --runs: how often each row is measured (default 5). --scale and --rows are
-# for volumes: how much of the data (default 100), and which of files, comparison, objects, big, growth (default: all). A table goes to
-# standard output, with medians and (fastest to slowest), what happens to standard error. --json writes every single value too.
+# for volumes: how much of the data (default 100), and which of empty, files, comparison, objects, big, growth, flat, huge
+# (default: all). A table goes to standard output, with medians and (fastest to slowest), what happens to standard error. --json writes
+# every single value too.
 #
 # Needs root, Swift and about 50 GB under /var/tmp (or $TMPDIR). Starts its own daemons on loopback, in a folder of its own, and ends
 # them; installs the peers with apt where they are missing. What the rows mean: docs/performance.md.
@@ -13,7 +14,7 @@ set -euo pipefail
 benchmarks=$(cd "$(dirname "$0")" && pwd)
 cd "$benchmarks/.."
 
-usage() { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 fail() { echo "run.sh: $*" >&2; exit 1; }
 say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
 

@@ -4,7 +4,7 @@ import Glibc
 enum Command {
     static let usage = """
         usage: volume-benchmark setup DIR                       certificates and a grant for two agents
-               volume-benchmark make CASE DIR COUNT             data of a case: files, objects, big
+               volume-benchmark make CASE DIR COUNT             data of a case: files, objects, big, flat
                volume-benchmark change CASE DIR COUNT ROUND     the change of a round (1 …)
                volume-benchmark agent NAME SETUP DATA           an agent's volumes; commands on standard input
                volume-benchmark measure FILE COMMAND …          runs a command; appends "seconds cpu-seconds peak-bytes" to FILE

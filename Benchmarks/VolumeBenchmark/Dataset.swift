@@ -9,6 +9,8 @@ struct Dataset {
         case objects
         /// One file, 1% of whose blocks of 4 KiB are written anew.
         case big
+        /// Very small files in one folder, 1% of which are written anew.
+        case flat
     }
 
     let kind: Kind
@@ -21,6 +23,7 @@ struct Dataset {
     static let block = 4096
     static let objectSize = 250_000
     static let editsInObject = 40
+    static let flatSize = 200
     /// A fixed day, so that both sides' copies get the same times.
     static let epoch = 1_700_000_000
 
@@ -49,13 +52,19 @@ struct Dataset {
                 let bytes = noise(min(portion, count - start) * Self.block, seed: start)
                 try File.overwrite(file, at: start * Self.block, with: bytes, time: Self.epoch)
             }
+        case .flat:
+            try makeFolder("\(directory)/all/x")
+            for index in 0..<count {
+                try File.write(noise(Self.flatSize, seed: index), to: flat(index, in: directory), time: Self.epoch)
+            }
         }
     }
 
-    /// Rounds touch other files: enough for some dozen rounds of 6,000 files and more.
+    /// Rounds touch other files: enough for some dozen rounds of 6,000 files and more. What is new differs between data sets of different
+    /// counts: else one volume's would be found in another's that is there already.
     func change(in directory: String, round: Int) throws {
         let time = Self.epoch + round
-        var random = Noise(seed: UInt64(round) << 32)
+        var random = Noise(seed: UInt64(round) << 32 ^ UInt64(count))
         switch kind {
         case .files:
             let step = max(2, count / Self.changed)
@@ -81,6 +90,10 @@ struct Dataset {
                 let block = Int(random.next() % UInt64(count))
                 try File.overwrite("\(directory)/big", at: block * Self.block, with: random.bytes(Self.block), time: time)
             }
+        case .flat:
+            for index in stride(from: round % 100, to: count, by: 100) {
+                try File.overwrite(flat(index, in: directory), at: 0, with: random.bytes(Self.flatSize), time: time)
+            }
         }
     }
 
@@ -93,6 +106,8 @@ struct Dataset {
     }
 
     private func object(_ index: Int, in directory: String) -> String { "\(directory)/debug/unit-\(index).o" }
+
+    private func flat(_ index: Int, in directory: String) -> String { "\(directory)/all/\(index).o" }
 
     private func noise(_ count: Int, seed: Int) -> [UInt8] {
         var random = Noise(seed: UInt64(seed))
