@@ -27,8 +27,17 @@ public final class BlockLists: Sendable {
         (size + UInt64(ContentDigest.blockSize) - 1) / UInt64(ContentDigest.blockSize) * UInt64(Digest.byteCount)
     }
 
-    /// A new list, for content of which nobody knows the digest yet.
-    func writer() throws -> BlockListWriter {
+    /// A list takes a 128th of its file; files above this have none.
+    static let sizeLimit: UInt64 = 256 << 30
+    /// Nor have sparse files that are so many times as large as what they take: there would be as much list as content.
+    static let sparseness: UInt64 = 16
+
+    /// Whether content of that size, with so many bytes that are no holes, has a list.
+    static func isWorthwhile(size: UInt64, data: UInt64) -> Bool { size <= sizeLimit && size / sparseness <= data }
+
+    /// A new list, for content of that size of which nobody knows the digest yet; nil where such content has none.
+    func writer(size: UInt64) throws -> BlockListWriter? {
+        guard size <= Self.sizeLimit else { return nil }
         guard mkdir(directory, 0o700) == 0 || errno == EEXIST else { throw TreeSyncError.last("making directory", Array(directory.utf8)) }
         return try BlockListWriter(
             aside: "\(directory)/\(Self.asidePrefix)\(UInt64.random(in: .min ... .max))", name: { [self] in path($0) })

@@ -26,7 +26,7 @@ public enum ContentDigest {
 /// A running ``ContentDigest`` of content whose size is known; what it makes is right only for so many bytes.
 struct ContentHasher: ~Copyable {
     private let isByBlocks: Bool
-    private let list: BlockListWriter?
+    private var list: BlockListWriter?
     private var hasher = SHA256Hasher()
     /// The beginning of a block.
     private var partial: [UInt8] = []
@@ -34,6 +34,12 @@ struct ContentHasher: ~Copyable {
     private var leaves: [UInt8] = []
 
     private static let leavesAtOnce = 64 << 10
+    private static let zeroBlock = [UInt8](repeating: 0, count: ContentDigest.blockSize)
+    /// What a hole of so many blocks is hashed as.
+    private static let zeroLeaves: [UInt8] = {
+        let leaf = Digest.of(zeroBlock).bytes
+        return (0..<leavesAtOnce / Digest.byteCount).flatMap { _ in leaf }
+    }()
 
     /// - Parameter list: gets the digests of the blocks; left alone for a file that has none.
     init(size: UInt64, list: BlockListWriter? = nil) {
@@ -60,6 +66,27 @@ struct ContentHasher: ~Copyable {
         }
     }
 
+    /// Takes so many zeros: of a file that is hashed by blocks, a hundred times faster than by reading them.
+    mutating func update(zeros count: UInt64) throws {
+        var left = count
+        while left > 0 {
+            let block = UInt64(ContentDigest.blockSize)
+            if isByBlocks, partial.isEmpty, left >= block {
+                try flush()
+                let blocks = min(left / block, UInt64(Self.zeroLeaves.count / Digest.byteCount))
+                let isWhole = Int(blocks) * Digest.byteCount == Self.zeroLeaves.count
+                let known = isWhole ? Self.zeroLeaves : Array(Self.zeroLeaves.prefix(Int(blocks) * Digest.byteCount))
+                hasher.update(known)
+                try list?.append(known)
+                left -= blocks * block
+                continue
+            }
+            let part = Int(min(left, block - UInt64(partial.count)))
+            try Self.zeroBlock.withUnsafeBytes { try update(UnsafeRawBufferPointer(rebasing: $0.prefix(part))) }
+            left -= UInt64(part)
+        }
+    }
+
     /// Takes the digests of blocks that need not be hashed again: whole ones, from the beginning of a block on.
     mutating func update(leaves known: UnsafeRawBufferPointer) throws {
         leaves.append(contentsOf: known)
@@ -81,6 +108,9 @@ struct ContentHasher: ~Copyable {
         try list?.append(leaves)
         leaves.removeAll(keepingCapacity: true)
     }
+
+    /// There is to be no list after all.
+    mutating func dropList() { list = nil }
 
     /// The digest; the list has its name then.
     consuming func finalize() throws -> Digest {

@@ -7,7 +7,8 @@ public enum ContentSender {
     /// - Parameters:
     ///   - request: of a peer; a malformed one throws ``TreeSyncError/badStream(_:)``.
     ///   - files: the generation that the peer named.
-    public static func serve(request: any ByteSource, files: GenerationFiles, response: any ByteSink) throws {
+    ///   - holes: whether the peer knows holes in a content.
+    public static func serve(request: any ByteSource, files: GenerationFiles, holes: Bool = false, response: any ByteSink) throws {
         let wanted = BlockSource(request)
         let answer = BlockSink(response)
         while true {
@@ -26,7 +27,7 @@ public enum ContentSender {
                     continue
                 }
                 let signature = tag == FetchFormat.signature ? ChunkSource(wanted) : nil
-                try send(path, size: size, signature: signature, files, answer)
+                try send(path, size: size, signature: signature, holes, files, answer)
             default: throw TreeSyncError.badStream("a wish of the unknown kind \(tag)")
             }
         }
@@ -56,44 +57,57 @@ public enum ContentSender {
     }
 
     private static func send(
-        _ path: TreePath, size: UInt64, signature: ChunkSource?, _ files: GenerationFiles, _ answer: BlockSink
+        _ path: TreePath, size: UInt64, signature: ChunkSource?, _ holes: Bool, _ files: GenerationFiles, _ answer: BlockSink
     ) throws {
         guard let (file, status) = try files.open(path), UInt64(status.st_size) == size else {
             try signature?.drain(upTo: Rsync.signatureLimit)
             try answer.write([FetchFormat.gone])
             return
         }
-        let source = FileSource(file: file, path: path)
         if let signature {
             try answer.write([FetchFormat.delta])
             let chunks = ChunkSink(answer)
-            try Rsync.writeDelta(signature: signature, new: source, to: chunks)
+            try Rsync.writeDelta(signature: signature, new: FileSource(file: file, path: path), to: chunks)
             try chunks.finish()
             return
         }
+        if holes, try hasHoles(file, size: size, path) { return try sendSparse(file, size: size, path, answer) }
         var head = ByteEncoder()
         head.byte(FetchFormat.content)
         head.number(size)
         try answer.write(head.bytes)
-        let counter = CountingSink(answer, limit: size)
-        try source.copy(to: counter)
-        guard counter.left == 0 else { throw TreeSyncError.contentGone(path: TreePaths.text(path)) }
-    }
-}
-
-/// Lets no more than the announced number of bytes through.
-private final class CountingSink: ByteSink {
-    private let sink: any ByteSink
-    private(set) var left: UInt64
-
-    init(_ sink: any ByteSink, limit: UInt64) {
-        self.sink = sink
-        left = limit
+        try file.eachPortion(of: FileExtent(position: 0, length: size, isHole: false), path) { try answer.write($0) }
     }
 
-    func write(_ bytes: UnsafeRawBufferPointer) throws {
-        guard UInt64(bytes.count) <= left else { throw TreeSyncError.badStream("a file that grows while it is sent") }
-        left -= UInt64(bytes.count)
-        try sink.write(bytes)
+    private static func hasHoles(_ file: Descriptor, size: UInt64, _ path: TreePath) throws -> Bool {
+        struct Found: Error {}
+        do {
+            try file.eachExtent(size: size, path) { if $0.isHole { throw Found() } }
+            return false
+        } catch is Found { return true }
+    }
+
+    /// Pairs of a hole and the data behind it, until all is told.
+    private static func sendSparse(_ file: Descriptor, size: UInt64, _ path: TreePath, _ answer: BlockSink) throws {
+        var head = ByteEncoder()
+        head.byte(FetchFormat.sparse)
+        head.number(size)
+        var hole: UInt64 = 0
+        func write(data length: UInt64) throws {
+            head.number(hole)
+            head.number(length)
+            try answer.write(head.bytes)
+            head = ByteEncoder()
+            hole = 0
+        }
+        try file.eachExtent(size: size, path) { extent in
+            if extent.isHole {
+                hole += extent.length
+            } else {
+                try write(data: extent.length)
+                try file.eachPortion(of: extent, path) { try answer.write($0) }
+            }
+        }
+        if hole > 0 { try write(data: 0) }
     }
 }

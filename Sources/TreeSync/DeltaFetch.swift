@@ -14,12 +14,12 @@ public struct DeltaFetch: Sendable {
         public var count: Int { wants.count }
     }
 
-    private let delta: DeltaManifest
-    private let plan: FetchPlan
+    let delta: DeltaManifest
+    let plan: FetchPlan
     private let files: GenerationFiles
     private let directory: String
     private let lists: BlockLists?
-    private let spares: SpareFiles?
+    let spares: SpareFiles?
     private let whiteouts: [TreePath]
 
     /// - Parameters:
@@ -64,8 +64,10 @@ public struct DeltaFetch: Sendable {
 
     /// Makes everything that needs no holder; returns what is to be asked for.
     ///
-    /// - Parameter sources: are tried, in their order, for what the generation that is here has not.
-    public func prepare(from sources: [LocalContents] = []) throws -> Round {
+    /// - Parameters:
+    ///   - sources: are tried, in their order, for what the generation that is here has not.
+    ///   - room: how many bytes there is room for.
+    public func prepare(from sources: [LocalContents] = [], room: UInt64 = .max) throws -> Round {
         let writer = try TreeWriter(directory: directory, lists: lists)
         for entry in delta.puts where entry.file == nil { try writer.make(entry) }
         for path in whiteouts { try writer.whiteout(path) }
@@ -76,7 +78,7 @@ public struct DeltaFetch: Sendable {
             wants = try wants.filter { want in try !sources.contains { try $0.make(delta.puts[want.put], with: writer) } }
             wants = wants.map { continued($0, sources) }
         }
-        return Round(wants: wants)
+        return withHoles(Round(wants: wants), room: room)
     }
 
     /// The wish for the rest of a large file, where its beginning is here.
@@ -144,8 +146,13 @@ public struct DeltaFetch: Sendable {
 
     /// Reads the answers and writes the files. Returns what has to be asked for again, as wholes, because an rsync delta did not give what
     /// was announced, and the bytes that came.
-    public func readResponse(_ round: Round, from source: any ByteSource) throws -> (again: Round, received: Int64) {
+    ///
+    /// - Parameter room: for so many bytes; a holder that sends more, be it zeros for a sparse file, is refused.
+    public func readResponse(
+        _ round: Round, from source: any ByteSource, room: UInt64 = .max
+    ) throws -> (again: Round, received: Int64) {
         let answer = BlockSource(source)
+        let allowance = Allowance(room)
         let writer = try TreeWriter(directory: directory, lists: lists)
         var again: [FetchPlan.Want] = []
         for want in round.wants {
@@ -154,10 +161,14 @@ public struct DeltaFetch: Sendable {
             case FetchFormat.content:
                 let size = entry.file?.size ?? 0
                 guard try answer.number(upTo: size) == size else { throw TreeSyncError.digestMismatch(path: TreePaths.text(entry.path)) }
+                try allowance.take(size, for: entry.path)
                 try writer.writeFile(entry) { try CountedSource(answer, count: size).copy(to: $0) }
+            case FetchFormat.sparse: try fill(entry, answer, allowance, writer)
             case FetchFormat.delta:
+                try allowance.take(entry.file?.size ?? 0, for: entry.path)
                 if try !patch(entry, want, ChunkSource(answer), writer) { again.append(FetchPlan.Want(put: want.put)) }
             case FetchFormat.pieces:
+                try allowance.take(written(want), for: entry.path)
                 if try !assemble(entry, want, answer, writer) { again.append(FetchPlan.Want(put: want.put)) }
             case FetchFormat.gone: throw TreeSyncError.contentGone(path: TreePaths.text(entry.path))
             case let tag: throw TreeSyncError.badStream("an answer of the unknown kind \(tag)")
@@ -165,6 +176,24 @@ public struct DeltaFetch: Sendable {
         }
         _ = try answer.rest(upTo: 0)
         return (Round(wants: again), answer.received)
+    }
+
+    /// Makes a file of the pairs of a hole and data that arrive.
+    private func fill(_ entry: TreeEntry, _ answer: BlockSource, _ allowance: Allowance, _ writer: TreeWriter) throws {
+        let size = entry.file?.size ?? 0
+        guard try answer.number(upTo: size) == size else { throw TreeSyncError.digestMismatch(path: TreePaths.text(entry.path)) }
+        try writer.writeFile(entry) { sink in
+            var position: UInt64 = 0
+            while position < size {
+                let hole = try answer.number(upTo: size - position)
+                let data = try answer.number(upTo: size - position - hole)
+                position += hole + data
+                guard data > 0 || (hole > 0 && position == size) else { throw TreeSyncError.badStream("a part of a file that is nothing") }
+                try sink.skip(hole)
+                try allowance.take(data, for: entry.path)
+                try CountedSource(answer, count: data).copy(to: sink)
+            }
+        }
     }
 
     private func patch(_ entry: TreeEntry, _ want: FetchPlan.Want, _ chunks: ChunkSource, _ writer: TreeWriter) throws -> Bool {

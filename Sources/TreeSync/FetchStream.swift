@@ -12,6 +12,7 @@ enum FetchFormat {
     static let content: UInt8 = 1
     static let delta: UInt8 = 2
     static let pieces: UInt8 = 3
+    static let sparse: UInt8 = 4
     static let chunkSize = 64 << 10
 }
 

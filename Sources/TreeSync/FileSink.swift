@@ -13,12 +13,17 @@ final class FileSink: ByteSink {
     // Nil once the digest was taken.
     private var hasher: ContentHasher?
     private var position: UInt64 = 0
+    /// What was left out as holes that the other side named.
+    private var skipped: UInt64 = 0
+
+    /// The list of a sparse file is begun only up to this size: what it will be worth is known at the end.
+    private static let listedSparse: UInt64 = 16 << 30
 
     /// - Parameter lists: get the digests of the blocks of a large file.
     init(_ file: Descriptor, path: TreePath, expected: FileContent, lists: BlockLists?) throws {
         self.file = file
-        hasher = ContentHasher(
-            size: expected.size, list: ContentDigest.isByBlocks(size: expected.size) ? try lists?.writer() : nil)
+        let isListed = ContentDigest.isByBlocks(size: expected.size) && !(expected.isSparse && expected.size > Self.listedSparse)
+        hasher = ContentHasher(size: expected.size, list: isListed ? try lists?.writer(size: expected.size) : nil)
         self.path = path
         self.expected = expected
     }
@@ -29,12 +34,21 @@ final class FileSink: ByteSink {
         if expected.isSparse { try writeWithHoles(bytes) } else { try writeAll(bytes) }
     }
 
+    /// Leaves a hole of so many bytes.
+    func skip(_ count: UInt64) throws {
+        guard count <= expected.size - position else { throw TreeSyncError.digestMismatch(path: TreePaths.text(path)) }
+        try hasher?.update(zeros: count)
+        position += count
+        skipped += count
+    }
+
     /// Verifies size and digest.
     func finish() throws {
+        if !BlockLists.isWorthwhile(size: expected.size, data: expected.size - skipped) { hasher?.dropList() }
         guard position == expected.size, try hasher.take()?.finalize() == expected.digest else {
             throw TreeSyncError.digestMismatch(path: TreePaths.text(path))
         }
-        if expected.isSparse, ftruncate(file.number, off_t(position)) != 0 { throw TreeSyncError.last("sizing", path) }
+        if expected.isSparse || skipped > 0, ftruncate(file.number, off_t(position)) != 0 { throw TreeSyncError.last("sizing", path) }
     }
 
     private func writeWithHoles(_ bytes: UnsafeRawBufferPointer) throws {

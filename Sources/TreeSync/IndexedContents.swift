@@ -3,8 +3,9 @@ import Glibc
 
 /// Files of published layers, of the same volume or others, found by their digests.
 ///
-/// A file whose metadata agrees in everything gets another name (a hard link: layers never change); any other is copied, and verified on the
-/// way. A layer's manifest is read when something is found in it, once.
+/// A file whose metadata agrees in everything gets another name (a hard link: layers never change); any other is copied. Both are read and
+/// verified: what has been damaged on the disk must not become part of a new generation. A layer's manifest is read when something is
+/// found in it, once.
 public final class IndexedContents: LocalContents {
     /// A file that may have a content.
     public struct Place: Sendable, Equatable {
@@ -47,6 +48,7 @@ public final class IndexedContents: LocalContents {
         if wanted.linkGroup == 0 {
             for (source, file, status) in candidates.prefix(Self.attemptLimit)
             where source.hasInode(like: entry) && Self.agrees(status, entry) {
+                guard (try? TreeReader.digest(of: file, entry.path).digest) == wanted.digest else { continue }
                 guard (try? writer.link(entry, to: file)) != nil else { continue }
                 return took(wanted)
             }

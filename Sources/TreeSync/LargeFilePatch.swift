@@ -14,7 +14,9 @@ struct LargeFilePatch {
     ///
     /// - Parameter old: what is in the old file, as this agent knows it.
     func isPossible(_ entry: TreeEntry, old: FileContent, runs: [ContentRun]) -> Bool {
-        guard let new = entry.file, ContentDigest.isByBlocks(size: new.size), ContentDigest.isByBlocks(size: old.size), !new.isSparse else {
+        guard let new = entry.file, ContentDigest.isByBlocks(size: new.size), ContentDigest.isByBlocks(size: old.size), !new.isSparse,
+            new.size <= BlockLists.sizeLimit
+        else {
             return false
         }
         let block = UInt64(ContentDigest.blockSize)
@@ -44,7 +46,7 @@ struct LargeFilePatch {
     private func write(
         _ new: FileContent, to file: Descriptor, _ list: Descriptor, _ runs: [ContentRun], _ pieces: CountedSource
     ) throws -> Digest {
-        var hasher = ContentHasher(size: new.size, list: try lists.writer())
+        var hasher = ContentHasher(size: new.size, list: try lists.writer(size: new.size))
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Rsync.bufferSize, alignment: 16)
         defer { buffer.deallocate() }
         let block = UInt64(ContentDigest.blockSize)

@@ -175,7 +175,7 @@ private struct TreeCheck {
         case .symlink(let target):
             guard !target.isEmpty, target.count <= TreeEntry.targetLimit, !target.contains(0) else { throw refuse("a bad symlink target") }
         case .file(let file):
-            guard file.size <= UInt64(Int64.max) else { throw refuse("a size of \(file.size)") }
+            guard file.size <= FileContent.sizeLimit else { throw refuse("a size of \(file.size)") }
         case .directory, .fifo: break
         }
     }

@@ -8,8 +8,6 @@ import Glibc
 /// where the file system has no reflinks that copy takes seconds. With a spare it was made before: the spare gets the blocks and
 /// becomes the new version, and the old one stays what it is. A spare is named by its ``ContentDigest``; one that is missing costs time only.
 public final class SpareFiles: Sendable {
-    /// Smaller ones are copied in less than a tenth of a second.
-    public static let smallest: UInt64 = 64 << 20
     /// A spare is made only where afterwards so many times its size is still free.
     private static let roomFactor: UInt64 = 4
     private static let copyPortion = 32 << 20
@@ -18,9 +16,18 @@ public final class SpareFiles: Sendable {
     private static let asideGrace = 600
 
     private let directory: String
+    private let smallest: UInt64
+    private let reserve: Double
 
-    /// - Parameter directory: on the file system of the volume; is made when something is put into it.
-    public init(directory: String) { self.directory = directory }
+    /// - Parameters:
+    ///   - directory: on the file system of the volume; is made when something is put into it.
+    ///   - smallest: files of fewer bytes get none.
+    ///   - reserve: the share of the disk that stays free, 0 to 1.
+    public init(directory: String, smallest: UInt64 = 64 << 20, reserve: Double = 0) {
+        self.directory = directory
+        self.smallest = smallest
+        self.reserve = reserve
+    }
 
     private func path(_ digest: Digest) -> String { "\(directory)/\(digest.hex)" }
 
@@ -64,8 +71,9 @@ public final class SpareFiles: Sendable {
     /// Makes the spares of a generation and removes those of others; an old one becomes a new one by the blocks in which they differ. Blocks,
     /// for long; one at a time for a volume.
     public func update(to wanted: [Wanted], files: GenerationFiles, lists: BlockLists) throws {
+        let wanted = wanted.filter { $0.size >= smallest }
         var obsolete = try names().filter { name in !wanted.contains { $0.digest.hex == name } }
-        for file in wanted where file.size >= Self.smallest && !contains(file.digest) {
+        for file in wanted where !contains(file.digest) {
             guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
                 throw TreeSyncError.last("making directory", Array(directory.utf8))
             }
@@ -97,7 +105,20 @@ public final class SpareFiles: Sendable {
     private func hasRoom(for size: UInt64) -> Bool {
         var status = statvfs()
         guard statvfs(directory, &status) == 0 else { return false }
-        return UInt64(status.f_bavail) * UInt64(status.f_frsize) / (Self.roomFactor + 1) >= size
+        let unit = UInt64(status.f_frsize)
+        let free = UInt64(status.f_bavail) * unit
+        return free / (Self.roomFactor + 1) >= size && Double(free - size) >= Double(UInt64(status.f_blocks) * unit) * reserve
+    }
+
+    /// Those that are there, with what they take on the disk and when they were last written to, in seconds. Not what is being made.
+    public func all() -> [(path: String, bytes: Int64, made: Int)] {
+        guard let root = try? Descriptor.directory(directory), let names = try? TreeReader.names(in: root, []) else { return [] }
+        return names.compactMap { name in
+            guard let name = String(validating: name, as: UTF8.self), Digest(hex: name) != nil else { return nil }
+            var status = stat()
+            guard lstat("\(directory)/\(name)", &status) == 0 else { return nil }
+            return ("\(directory)/\(name)", Int64(status.st_blocks) * 512, status.st_mtim.tv_sec)
+        }
     }
 
     /// Turns an older version's spare into this one's; false where none is alike.

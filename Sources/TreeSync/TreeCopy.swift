@@ -31,7 +31,6 @@ public enum TreeCopy {
                 let file = try directory.openBelow(name, O_RDONLY)
                 entry.attributes = try attributes(of: file, below)
                 let (digest, size) = try TreeReader.digest(of: file, below)
-                guard lseek(file.number, 0, SEEK_SET) == 0 else { throw TreeSyncError.last("reading", below) }
                 entry.content = .file(FileContent(size: size, digest: digest))
                 try writer.copy(entry, from: file)
             case S_IFLNK:

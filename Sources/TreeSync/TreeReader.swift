@@ -94,23 +94,10 @@ struct TreeReader {
         return Array(buffer.prefix(count))
     }
 
-    /// Hashes an open file from its beginning; also says how many bytes that were. Throws where it changes meanwhile.
+    /// Hashes an open file; also says how many bytes that were. Throws where it changes meanwhile.
     ///
     /// - Parameter lists: get the digests of the blocks of a large file.
     static func digest(of file: Descriptor, _ path: TreePath, lists: BlockLists? = nil) throws -> (digest: Digest, size: UInt64) {
-        let expected = UInt64(clamping: try file.status(path).st_size)
-        var hasher = ContentHasher(size: expected, list: ContentDigest.isByBlocks(size: expected) ? try lists?.writer() : nil)
-        var size: UInt64 = 0
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Rsync.bufferSize, alignment: 16)
-        defer { buffer.deallocate() }
-        let source = FileSource(file: file, path: path)
-        while true {
-            let count = try source.read(into: buffer)
-            if count == 0 { break }
-            try hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-            size += UInt64(count)
-        }
-        guard size == expected else { throw TreeSyncError.contentGone(path: TreePaths.text(path)) }
-        return (try hasher.finalize(), size)
+        try ContentHashing.digest(of: file, path, lists: lists)
     }
 }

@@ -14,6 +14,8 @@ public enum TreeSyncError: Error, Sendable, Equatable {
     case contentGone(path: String)
     case librsync(operation: String, code: Int32)
     case compression(String)
+    /// More arrives of a file than there is room for on the disk.
+    case noRoom(path: String)
     /// The tree has something that volumes don't keep.
     case unsupported(path: String, what: String)
 
@@ -39,6 +41,7 @@ extension TreeSyncError: CustomStringConvertible {
         case .contentGone(let path): "\(path): the holder no longer has this content"
         case .librsync(let operation, let code): "librsync \(operation) failed with result \(code)"
         case .compression(let what): "zstd: \(what)"
+        case .noRoom(let path): "\(path): the disk has no room for what arrives of it"
         case .unsupported(let path, let what): "\(path): \(what) can't be kept in a volume"
         }
     }

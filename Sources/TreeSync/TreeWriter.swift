@@ -142,7 +142,13 @@ final class TreeWriter {
 
     /// Makes a file of another file's bytes, which are verified on the way.
     func copy(_ entry: TreeEntry, from file: Descriptor) throws {
-        try writeFile(entry) { try FileSource(file: file, path: entry.path).copy(to: $0) }
+        try writeFile(entry) { sink in
+            let size = UInt64(clamping: try file.status(entry.path).st_size)
+            try file.eachExtent(size: size, entry.path) { extent in
+                if extent.isHole { return try sink.skip(extent.length) }
+                try file.eachPortion(of: extent, entry.path) { try sink.write($0) }
+            }
+        }
     }
 
     /// Takes over a file that has one name only, of another directory of the same file system: moves it here and gives it its metadata.

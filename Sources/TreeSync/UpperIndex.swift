@@ -8,7 +8,7 @@ import Glibc
 /// that were copied up but not changed are removed, and overlayfs' own attributes too, so that it can be a lower directory of
 /// any stack. Nobody else may touch it meanwhile.
 public struct UpperIndex: ~Copyable {
-    /// Names that can't be kept (devices, sockets) and were left out.
+    /// Names that can't be kept (devices, sockets, files that are too large) and were left out.
     public private(set) var leftOut: [String] = []
 
     private let reader: TreeReader
@@ -176,7 +176,9 @@ public struct UpperIndex: ~Copyable {
             return false
         }
         let old = try lower.entry(path)
-        guard let entry = try self.entry(path, name, item, directory, old) else {
+        guard item.kind != S_IFREG || UInt64(clamping: item.status.st_size) <= FileContent.sizeLimit,
+            let entry = try self.entry(path, name, item, directory, old)
+        else {
             leftOut.append(TreePaths.text(path))
             try remove(name, directory, path)
             return false

@@ -1,5 +1,6 @@
 import FarmAPI
 import Glibc
+import Synchronization
 import Testing
 import TreeSync
 
@@ -40,7 +41,7 @@ struct FullDiskTests {
 
     private func names(_ agent: TestAgent) throws -> [String] { try VolumeFiles.names(in: agent.store.directory(of: key)) }
 
-    @Test func `what does not fit leaves the old generation, and comes when there is room`() async throws {
+    @Test func `what does not fit is refused before it is sent, leaves the old generation, and comes when there is room`() async throws {
         try await withSmallDisk(6) { one, two, disk in
             try await one.step(key) { try shell("echo 1 > f", in: $0) }
             try await two.step(key)
@@ -49,15 +50,20 @@ struct FullDiskTests {
                 try shell("echo 2 > f; mkdir d; for i in $(seq 10); do head -c 1000000 /dev/urandom > d/$i; done", in: path)
                 expected = try TreeDump(path)
             }
-            let lease = try await two.step(key) { try shell("test $(cat f) = 1; test ! -e d", in: $0) }
-            #expect(lease.notes.contains { $0.contains("No space left on device") }, "\(lease.notes)")
+            // The agent is told, so that the stage goes to another one; nobody goes on with an old generation as if there were no newer one.
+            await #expect(throws: VolumeError.self) { try await two.step(key) }
             #expect(two.store.generation(of: key) == 1)
-            #expect(try !names(two).contains { $0.hasPrefix(VolumeStore.stagingPrefix) })
-            try #require(mount("tmpfs", disk, "tmpfs", UInt(MS_REMOUNT), "size=64m") == 0)
+            #expect(try !names(two).contains { $0.hasPrefix(VolumeStore.stagingPrefix) || $0.hasPrefix(KeptTransfers.prefix) })
+            let asked = Mutex<[Int64]>([])
+            await two.service.onShortage { bytes in
+                asked.withLock { $0.append(bytes) }
+                #expect(mount("tmpfs", disk, "tmpfs", UInt(MS_REMOUNT), "size=64m") == 0)
+            }
             try await two.step(key) { path in
                 let now = try TreeDump(path)
                 #expect(expected.flatMap { now.difference(from: $0) } == nil)
             }
+            #expect(asked.withLock { $0 } == [10_000_002])
             #expect(two.store.generation(of: key) == 2)
             #expect(try !names(two).contains { $0.hasPrefix(VolumeStore.stagingPrefix) })
         }

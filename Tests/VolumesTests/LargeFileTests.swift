@@ -74,6 +74,60 @@ struct LargeFileTests {
         }
     }
 
+    @Test func `spares are given back first, made again, and left out where nobody wants them`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await one.step(key) { try shell("head -c 67200000 /dev/urandom > big", in: $0) }
+            await one.service.settle()
+            let held = one.service.heldBytes
+            #expect(held > 134_400_000, "spares count")
+            #expect(await one.service.giveBackSpares(1) > 67_000_000)
+            #expect(try names(one, "spares").isEmpty)
+            #expect(one.service.heldBytes == 67_200_000)
+            try await one.step(key) { try shell("printf x >> big", in: $0) }
+            await one.service.settle()
+            #expect(try names(one, "spares").count == 1)
+            await one.stop()
+            var settings = VolumeSettings()
+            settings.spareFiles = 0
+            let store = try VolumeStore(directory: one.store.directory, settings: settings)
+            try store.maintain(key)
+            #expect(try names(one, "spares").isEmpty)
+            #expect(store.spareBytes() == 0)
+        }
+    }
+
+    @Test func `holes stay holes, whatever their size, and what is too large is left out`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            let two = try await farm.agent("two")
+            // 30 GiB would take half a minute to hash, and a quarter of one to send as zeros.
+            try await one.step(key) { path in
+                try shell(
+                    "truncate -s 30G holes; "
+                        + "for at in 0 4097 1000000000 20000000123; do printf some | dd of=holes bs=1 seek=$at conv=notrunc status=none; done",
+                    in: path)
+                try shell("truncate -s 5T large; truncate -s 9M nothing; echo 1 > f", in: path)
+            }
+            let lease = try await two.step(key) { path in
+                try shell(
+                    "for at in 0 4097 1000000000 20000000123; do test \"$(dd if=holes bs=1 skip=$at count=4 status=none)\" = some; done",
+                    in: path)
+                try shell("test $(stat -c %s holes) = $((30 << 30)); test $(stat -c %b holes) -lt 1000", in: path)
+                try shell("test $(stat -c %b nothing) = 0", in: path)
+                try shell("test ! -e large; test $(cat f) = 1", in: path)
+            }
+            #expect(lease.bytesReceived < 20_000)
+            await two.service.settle()
+            let lists = try names(two, "blocks")
+            #expect(lists.isEmpty, "a list would be larger than what is in the file")
+            try await two.step(key) { try shell("printf more | dd of=holes bs=1 seek=29000000000 conv=notrunc status=none", in: $0) }
+            try await one.step(key) { try shell("test $(dd if=holes bs=1 skip=29000000000 count=4 status=none) = more", in: $0) }
+            await one.stop()
+            await two.stop()
+        }
+    }
+
     @Test func `a damaged list of blocks costs the whole file and nothing else`() async throws {
         try await TestFarm.with { farm in
             let one = try await farm.agent("one")

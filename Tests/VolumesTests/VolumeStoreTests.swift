@@ -103,6 +103,69 @@ struct VolumeStoreTests {
         }
     }
 
+    @Test func `journals go when they are too many bytes, but not the newest`() throws {
+        try withStore { directory in
+            var settings = VolumeSettings()
+            settings.journalBytes = 1000
+            let store = try VolumeStore(directory: directory, settings: settings)
+            for generation in 1...12 { try publish(store, generation) }
+            guard case .delta? = try store.changes(of: key, since: 11)?.0, case .whole? = try store.changes(of: key, since: 2)?.0 else {
+                Issue.record("the journal does not reach as far as it should")
+                return
+            }
+            let path = store.directory(of: key)
+            func bytes() throws -> Int {
+                try VolumeFiles.names(in: path).filter { $0.hasSuffix(".journal") }
+                    .reduce(0) { $0 + (try VolumeFiles.read("\(path)/\($1)", upTo: 1 << 20)).count }
+            }
+            #expect(try (1...1000).contains(bytes()))
+            settings.journalBytes = 1
+            let small = try VolumeStore(directory: directory, settings: settings)
+            try publish(small, 13)
+            guard case .delta? = try small.changes(of: key, since: 12)?.0 else {
+                Issue.record("the newest has to stay")
+                return
+            }
+            #expect(try VolumeFiles.names(in: path).filter { $0.hasSuffix(".journal") }.count == 1)
+        }
+    }
+
+    @Test func `older versions go when they take more than the newest`() throws {
+        try withStore { directory in
+            var settings = VolumeSettings()
+            settings.hiddenBytes = 100_000
+            let store = try VolumeStore(directory: directory, settings: settings)
+            for generation in 1...3 {
+                let staging = try store.makeStaging(of: key)
+                try shell("head -c \(generation == 3 ? 10 : 60000) /dev/urandom > f", in: staging)
+                let lower = try store.snapshot(of: key)?.manifest() ?? VolumeManifest()
+                var index = try UpperIndex(directory: staging, lower: lower, generation: generation - 1)
+                let change = try index.index()
+                let totals = VolumeTotals(of: lower.applying(change.delta))
+                try store.append(staging, change: change, to: generation, of: key, upon: generation - 1, totals: totals)
+                try store.maintain(key)
+                // 60,000 bytes are hidden by the second, 120,000 by the third.
+                #expect(store.layerCount(of: key) == (generation == 3 ? 1 : generation))
+            }
+            #expect(store.size(of: key).bytes == 10)
+        }
+    }
+
+    @Test func `a state of an older version, which counts no bytes, is taken`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            for generation in 1...3 { try publish(store, generation) }
+            try shell("grep -q '{\"bytes\"' state; sed -i 's/{\"bytes\":[0-9]*,/{/g' state", in: store.directory(of: key))
+            let again = try VolumeStore(directory: directory)
+            #expect(again.generation(of: key) == 3)
+            try publish(again, 4)
+            guard case .delta? = try again.changes(of: key, since: 1)?.0 else {
+                Issue.record("the journal is gone")
+                return
+            }
+        }
+    }
+
     @Test func `a generation stays as long as somebody reads it`() throws {
         try withStore { directory in
             let store = try VolumeStore(directory: directory)

@@ -29,6 +29,12 @@ struct KeptTransfers: Sendable {
     /// The transfer has ended, and its directory is a layer or gone.
     func end(_ staging: String) { unlink(staging + Self.recordSuffix) }
 
+    /// The transfer did not end, and nothing of it is worth keeping.
+    func discard(_ staging: String) throws {
+        end(staging)
+        try RemoveTree.remove(staging)
+    }
+
     /// The transfer did not end. Keeps what arrived.
     func keep(_ staging: String) throws {
         guard let name = staging.split(separator: "/").last, name.hasPrefix(VolumeStore.stagingPrefix) else { return }

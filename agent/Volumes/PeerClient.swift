@@ -90,11 +90,11 @@ public actor PeerClient {
         return result
     }
 
-    /// Brings one round of files; returns what has to be asked for again, and the bytes that came.
+    /// Brings one round of files, for which there is so much room; returns what has to be asked for again, and the bytes that came.
     func fetch(
-        _ round: DeltaFetch.Round, of fetch: DeltaFetch, from holder: Holder, key: VolumeKey, generation: Int
+        _ round: DeltaFetch.Round, of fetch: DeltaFetch, from holder: Holder, key: VolumeKey, generation: Int, room: UInt64
     ) async throws -> (again: DeltaFetch.Round, received: Int64) {
-        let head = Base64URL.encode(try FarmJSON.encode(FetchHead(key: key, generation: generation)))
+        let head = Base64URL.encode(try FarmJSON.encode(FetchHead(key: key, generation: generation, holes: true)))
         let wanted = OutboundBody.stream(length: nil) { [patience] writer in
             try await PipeBridge.stream(on: .shared, to: writer, patience: patience) { try fetch.writeRequest(round, to: $0) }
         }
@@ -107,7 +107,7 @@ public actor PeerClient {
         let result = try await trusting(holder) {
             try await BlockingPool.shared.run {
                 defer { pipe.abandon() }
-                return try fetch.readResponse(round, from: pipe)
+                return try fetch.readResponse(round, from: pipe, room: room)
             }
         }
         await arriving

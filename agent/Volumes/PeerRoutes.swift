@@ -30,4 +30,6 @@ struct ChangesQuestion: Codable, Sendable {
 struct FetchHead: Codable, Sendable {
     var key: VolumeKey
     var generation: Int
+    /// Whether the asker knows holes in a content; nil for no.
+    var holes: Bool?
 }

@@ -155,7 +155,7 @@ public final class PeerServer: Sendable {
     private func fetch(_ head: FetchHead, _ body: InboundBody) async throws -> ServerResponse {
         let snapshot = try pinned(head)
         return conversation(body) { request, response in
-            try ContentSender.serve(request: request, files: try snapshot.files(), response: response)
+            try ContentSender.serve(request: request, files: try snapshot.files(), holes: head.holes ?? false, response: response)
         }
     }
 

@@ -11,12 +11,17 @@ public enum VolumeError: Error, Sendable, CustomStringConvertible {
     case peerRefused(agent: String, status: Int, message: String)
     /// A peer that stopped in the middle of a transfer, or trickled.
     case peerTooSlow(Duration)
+    /// The disk has not the room for a generation that was to be brought here.
+    case noRoom(VolumeKey, needed: Int64, free: Int64)
     /// More names than a volume may have.
     case tooManyEntries(VolumeKey, count: Int)
     /// Something went on meanwhile that makes this impossible; the caller may try again.
     case conflict(String)
     /// Users of the mount did not leave.
     case busy(path: String)
+
+    /// Whether the disk is too small for what was to be brought.
+    public var isNoRoom: Bool { if case .noRoom = self { true } else { false } }
 
     static func last(_ operation: String, _ path: String) -> VolumeError { .system(operation: operation, path: path, code: errno) }
 
@@ -26,6 +31,8 @@ public enum VolumeError: Error, Sendable, CustomStringConvertible {
         case .requestedTwice(let key): "the volume \(key.id) is asked for twice by one step"
         case .peerRefused(let agent, let status, let message): "agent \(agent) answered with status \(status): \(message)"
         case .peerTooSlow(let window): "the other agent sent next to nothing for \(window.components.seconds) s"
+        case .noRoom(let key, let needed, let free):
+            "volume \(key.id) needs \(needed >> 20) MiB here, and the disk has \(free >> 20) MiB: give this agent more room, or set volume-high lower"
         case .tooManyEntries(let key, let count):
             "the volume \(key.id) has \(count) names, more than the \(VolumeManifest.entryLimit) that a volume may have: what this step wrote "
                 + "to it is given up; let the build clean it, or remove it by 'farm volumes rm'"

@@ -91,7 +91,13 @@ struct VolumePublisher: Sendable {
                 return .published(generation: generation)
             case .gone: return .gone
             case .behind(let head, let holders):
-                let brought = try await sync.bring(key, to: head, from: holders)
+                let brought: VolumeSync.Outcome
+                do {
+                    brought = try await sync.bring(key, to: head, from: holders)
+                } catch let error as VolumeError where error.isNoRoom {
+                    logger.warning("volume not brought", metadata: ["volume": "\(key.id)", "error": "\(error)"])
+                    brought = VolumeSync.Outcome(generation: sync.store.generation(of: key))
+                }
                 if brought.generation < head {
                     // Waiting for a machine that may never come back would end this volume for everybody.
                     logger.warning(

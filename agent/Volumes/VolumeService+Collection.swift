@@ -3,8 +3,15 @@ import FarmAPI
 
 // Volumes that go to make room.
 extension VolumeService {
-    /// Bytes of the newest generations here.
-    public nonisolated var heldBytes: Int64 { store.held().reduce(0) { $0 &+ store.size(of: $1.key).bytes } }
+    /// Bytes of the newest generations here, and of spares.
+    public nonisolated var heldBytes: Int64 { store.held().reduce(store.spareBytes()) { $0 &+ store.size(of: $1.key).bytes } }
+
+    /// Removes spares of large files, until so many bytes are free: they cost nothing but the time that they saved.
+    /// - Returns: the bytes that are free now.
+    public func giveBackSpares(_ bytes: Int64) async -> Int64 {
+        let store = store
+        return (try? await BlockingPool.shared.run { store.giveBackSpares(bytes) }) ?? 0
+    }
 
     /// Volumes here that no step uses, with their bytes.
     public func idle() -> [(key: VolumeKey, bytes: Int64)] {

@@ -27,6 +27,8 @@ public actor VolumeService: VolumeLeasing {
     /// Mounts that are not to be published.
     private var spoiled: Set<VolumeKey> = []
     private var maintenance: [VolumeKey: Task<Void, Never>] = [:]
+    /// Makes room for so many bytes, where it can; see ``onShortage(_:)``.
+    private var makeRoom: @Sendable (Int64) async -> Void = { _ in }
     /// Of what is being copied here in the background.
     var paces: [VolumeKey: [Pace]] = [:]
 
@@ -40,6 +42,9 @@ public actor VolumeService: VolumeLeasing {
 
     /// All generations here, for ``AgentHello``.
     public nonisolated func held() -> [HeldVolume] { store.held() }
+
+    /// What is to be tried before a volume that does not fit is given up: gets the bytes that are to be written.
+    public func onShortage(_ makeRoom: @escaping @Sendable (Int64) async -> Void) { self.makeRoom = makeRoom }
 
     // MARK: Acquiring
 
@@ -83,15 +88,26 @@ public actor VolumeService: VolumeLeasing {
     private func bring(_ requests: [VolumeRequest], _ answer: VolumesAcquired, _ progress: inout Progress) async throws {
         try check(answer, requests)
         for (request, volume) in zip(requests, answer.volumes) {
-            let outcome = try await locked(request.key) { () -> VolumeSync.Outcome? in
-                // What is in use here keeps its generation; what it writes is put upon the newest when it is published.
-                guard mounted[request.key] == nil, store.generation(of: request.key) != volume.head else { return nil }
-                return try await sync.bring(request.key, to: volume.head, from: volume.holders)
+            let outcome: VolumeSync.Outcome?
+            do {
+                outcome = try await bring(request, volume)
+            } catch VolumeError.noRoom(_, let needed, _) {
+                // Not under the volume's lock: room is made by removing others.
+                await makeRoom(needed)
+                outcome = try await bring(request, volume)
             }
             guard let outcome else { continue }
             progress.received += outcome.received
             progress.notes += outcome.notes
             if outcome.received > 0, outcome.generation > 0 { await announce(request.key, outcome.generation) }
+        }
+    }
+
+    private func bring(_ request: VolumeRequest, _ volume: VolumesAcquired.Volume) async throws -> VolumeSync.Outcome? {
+        try await locked(request.key) {
+            // What is in use here keeps its generation; what it writes is put upon the newest when it is published.
+            guard mounted[request.key] == nil, store.generation(of: request.key) != volume.head else { return nil }
+            return try await sync.bring(request.key, to: volume.head, from: volume.holders)
         }
     }
 

@@ -16,6 +16,8 @@ struct VolumeState: Codable, Sendable, Equatable {
         var entries: Int
         /// Whether its bytes have been written through to the disk.
         var isDurable: Bool
+        /// Of the files that it puts, each hard link counted; nil in a state of an older version, which counts as none.
+        var bytes: Int64?
     }
 
     /// A delta that can be handed to others, though its directory may have been merged with others.
@@ -24,6 +26,8 @@ struct VolumeState: Codable, Sendable, Equatable {
         var to: Int
         /// The file of the delta manifest.
         var file: String
+        /// The file's length; nil in a state of an older version, which counts as none.
+        var bytes: Int64?
     }
 
     /// 2: digests of large files by their blocks, journals with what files were made of. A volume of another version starts anew.
@@ -35,6 +39,8 @@ struct VolumeState: Codable, Sendable, Equatable {
         var path: String
         var size: UInt64
         var digest: Digest
+        /// It has no use for a spare: its next version is written as a whole. Nil for no.
+        var isSparse: Bool?
     }
 
     /// As many are remembered; for further ones there is neither a list of blocks nor a spare, which costs time only.
@@ -70,13 +76,14 @@ struct VolumeState: Codable, Sendable, Equatable {
         }
         for entry in delta.puts {
             guard let file = entry.file, ContentDigest.isByBlocks(size: file.size), large.count < Self.largeFileLimit else { continue }
-            large.append(LargeFile(path: Self.hex(entry.path), size: file.size, digest: file.digest))
+            large.append(
+                LargeFile(path: Self.hex(entry.path), size: file.size, digest: file.digest, isSparse: file.isSparse ? true : nil))
         }
     }
 
     /// The large files as ``SpareFiles`` wants them.
     var wantedSpares: [SpareFiles.Wanted] {
-        large.map { SpareFiles.Wanted(path: Self.bytes($0.path), size: $0.size, digest: $0.digest) }
+        large.filter { $0.isSparse != true }.map { SpareFiles.Wanted(path: Self.bytes($0.path), size: $0.size, digest: $0.digest) }
     }
 
     private static func hex(_ path: TreePath) -> String {
@@ -87,6 +94,22 @@ struct VolumeState: Codable, Sendable, Equatable {
     private static func bytes(_ hex: String) -> TreePath {
         let digits = hex.utf8.compactMap { UInt8(hexadecimal: $0) }
         return stride(from: 0, to: digits.count - 1, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+    }
+
+    /// Bytes of older versions that lie below the newest generation. Only what is in layers that say how much they are.
+    var hiddenBytes: Int64 { layers.reduce(-bytes) { $0 &+ ($1.bytes ?? 0) } }
+
+    /// Forgets the oldest of the journal, until it has no more entries and bytes than that; returns the files that nobody needs any more. The
+    /// newest stays.
+    mutating func shortenJournal(to count: Int, bytes limit: Int64) -> [String] {
+        var bytes = journal.reduce(Int64(0)) { $0 &+ ($1.bytes ?? 0) }
+        var forgotten: [String] = []
+        while journal.count > count || (bytes > limit && journal.count > 1) {
+            let oldest = journal.removeFirst()
+            bytes -= oldest.bytes ?? 0
+            forgotten.append(oldest.file)
+        }
+        return forgotten
     }
 
     /// The part of the journal that leads from a generation to the newest; nil if it does not reach back that far.

@@ -29,6 +29,9 @@ public final class VolumeStore: Sendable {
     }
 
     let directory: String
+    let settings: VolumeSettings
+    /// Bytes of spares, by volume; a volume without any is not named.
+    let spareSizes = Mutex<[VolumeKey: Int64]>([:])
     /// What is being published just now.
     let announcements = Announcements()
     private let digests = DigestKeeper()
@@ -39,13 +42,15 @@ public final class VolumeStore: Sendable {
     private let changing = Mutex(())
 
     /// Opens the store, which may not exist, and removes what a crash left half done. Blocks.
-    public init(directory: String) throws {
+    public init(directory: String, settings: VolumeSettings = VolumeSettings()) throws {
         self.directory = directory
+        self.settings = settings
         try VolumeFiles.makeDirectory(directory)
         try VolumeFiles.makeDirectory("\(directory)/\(Self.emptyName)", mode: 0o755)
         for name in try VolumeFiles.names(in: directory) where name != Self.emptyName {
             if let state = try openVolume(name) {
                 contents.withLock { $0.volumes[state.key] = Volume(state: state) }
+                measureSpares(of: state.key)
                 for layer in state.layers { index.load("\(directory)/\(name)/\(layer.name)", of: state.key.project) }
             } else {
                 try removeAllButKept("\(directory)/\(name)")
@@ -63,7 +68,7 @@ public final class VolumeStore: Sendable {
     private static let emptyName = "empty"
     private static let stateName = "state"
     private static let listsName = "blocks"
-    private static let sparesName = "spares"
+    static let sparesName = "spares"
     /// A list younger than this may be of a generation that is being made.
     private static let listGrace = 600
     private static let stateLimit = 4 << 20
@@ -215,9 +220,6 @@ public final class VolumeStore: Sendable {
     /// The digests of the blocks of a volume's large files.
     func blockLists(of key: VolumeKey) -> BlockLists { BlockLists(directory: "\(directory(of: key))/\(Self.listsName)") }
 
-    /// The spares of its large files.
-    func spareFiles(of key: VolumeKey) -> SpareFiles { SpareFiles(directory: "\(directory(of: key))/\(Self.sparesName)") }
-
     private func load(_ names: [String], _ path: String) throws -> VolumeManifest {
         var manifest = VolumeManifest()
         for name in names { manifest = manifest.applying(try delta("\(path)/\(name).manifest")) }
@@ -317,15 +319,16 @@ public final class VolumeStore: Sendable {
         try VolumeFiles.write(encoded, to: "\(path)/\(name).manifest")
         try VolumeFiles.rename(staged, "\(path)/\(name)")
         state.layers.append(
-            VolumeState.Layer(name: name, from: parent, to: generation, entries: delta.puts.count + delta.deletions.count, isDurable: false)
+            VolumeState.Layer(
+                name: name, from: parent, to: generation, entries: delta.puts.count + delta.deletions.count, isDurable: false,
+                bytes: delta.contentBytes)
         )
         if parent > 0 {
             let file = "\(name).journal"
             try VolumeFiles.write(journal, to: "\(path)/\(file)")
-            state.journal.append(VolumeState.JournalEntry(from: parent, to: generation, file: file))
+            state.journal.append(VolumeState.JournalEntry(from: parent, to: generation, file: file, bytes: Int64(journal.count)))
         }
-        var forgotten: [String] = []
-        while state.journal.count > Self.journalLimit { forgotten.append(state.journal.removeFirst().file) }
+        let forgotten = state.shortenJournal(to: Self.journalLimit, bytes: settings.journalBytes)
         state.bytes = totals.bytes
         state.files = totals.files
         state.noteLargeFiles(of: delta)
@@ -362,7 +365,7 @@ public final class VolumeStore: Sendable {
     /// background. Other changes of the volume may go on, but no second one of this.
     func maintain(_ key: VolumeKey) throws {
         try keepDigests(key)
-        if layerCount(of: key) > Self.layerLimit { try compact(key) }
+        if needsCompaction(key) { try compact(key) }
         try indexContents(key)
         let written = contents.withLock { $0.volumes[key]?.state.layers.filter { !$0.isDurable }.map(\.name) } ?? []
         if !written.isEmpty {
@@ -385,8 +388,17 @@ public final class VolumeStore: Sendable {
         _ = try snapshot.index()
         let lists = blockLists(of: key)
         try spareFiles(of: key).update(to: state.wantedSpares, files: try snapshot.files(), lists: lists)
+        measureSpares(of: key)
         try lists.keep(only: Set(state.large.map(\.digest)), olderThan: Self.listGrace)
     }
+
+    private func needsCompaction(_ key: VolumeKey) -> Bool {
+        guard let state = contents.withLock({ $0.volumes[key]?.state }), state.layers.count > 1 else { return false }
+        return state.layers.count > Self.layerLimit || hidesTooMuch(state)
+    }
+
+    /// Whether older versions take more than they may.
+    private func hidesTooMuch(_ state: VolumeState) -> Bool { state.hiddenBytes > max(state.bytes, settings.hiddenBytes) }
 
     private func indexContents(_ key: VolumeKey) throws {
         guard let snapshot = snapshot(of: key) else { return }
@@ -430,7 +442,8 @@ public final class VolumeStore: Sendable {
         else { return }
         let path = directory(of: key)
         let above = state.layers.dropFirst().reduce(0) { $0 + $1.entries }
-        let first = above * 2 > state.layers[0].entries ? 0 : 1
+        // With bytes to be freed all becomes one: what is hidden is mostly in the base.
+        let first = above * 2 > state.layers[0].entries || hidesTooMuch(state) ? 0 : 1
         let merged = Array(state.layers[first...])
         var delta = DeltaManifest()
         var base = VolumeManifest()
@@ -455,7 +468,7 @@ public final class VolumeStore: Sendable {
                 try VolumeFiles.rename(staging, "\(path)/\(name)")
                 let layer = VolumeState.Layer(
                     name: name, from: merged[0].from, to: snapshot.generation, entries: delta.puts.count + delta.deletions.count,
-                    isDurable: false)
+                    isDurable: false, bytes: delta.contentBytes)
                 volume.state.layers.replaceSubrange(first..<first + merged.count, with: [layer])
                 volume.trash += merged.map(\.name)
             }
@@ -493,6 +506,7 @@ public final class VolumeStore: Sendable {
                 contents.volumes[key] = nil
                 digests.forget(key)
             }
+            spareSizes.withLock { $0[key] = nil }
             // The state first: without it, what a crash leaves is no volume.
             unlink("\(path)/\(Self.stateName)")
         }

@@ -1,4 +1,5 @@
 import BlockingIO
+import CLinux
 import FarmAPI
 import Logging
 import Transport
@@ -37,7 +38,8 @@ struct VolumeSync: Sendable {
 
     /// Brings the volume to generation `head`, or as near as the holders allow. The caller keeps other changes of the volume away.
     ///
-    /// Throws only ``CancellationError``: what can't be had is told in the notes.
+    /// Throws ``CancellationError``, and ``VolumeError/noRoom(_:needed:free:)`` before anything is sent that the disk has no room for. What
+    /// can't be had for other reasons is told in the notes.
     func bring(_ key: VolumeKey, to head: Int, from holders: [Holder]) async throws -> Outcome {
         var outcome = Outcome(generation: store.generation(of: key))
         if outcome.generation > head {
@@ -49,6 +51,9 @@ struct VolumeSync: Sendable {
         for holder in holders where outcome.generation < head && (holder.generation ?? head) > outcome.generation {
             do {
                 outcome.received += try await bring(key, to: holder.generation ?? head, from: holder)
+            } catch let error as VolumeError where error.isNoRoom {
+                // The others have the same.
+                throw error
             } catch {
                 try Task.checkCancellation()
                 logger.warning("volume not brought", metadata: ["volume": "\(key.id)", "agent": "\(holder.agent)", "error": "\(error)"])
@@ -103,12 +108,16 @@ struct VolumeSync: Sendable {
             return received
         }
         let kept = store.keptTransfers(of: key)
+        // Until something has arrived only what is here already is in it.
+        var isWorthKeeping = false
         do {
-            var round = try await BlockingPool.shared.run { [logger] in
+            var round: DeltaFetch.Round
+            (round, isWorthKeeping) = try await BlockingPool.shared.run { [logger] in
+                try Self.check(try fetch.copiedBytes(), for: key, staging)
                 try kept.begin(staging, change.what.delta)
                 let arrived = try kept.contents()
                 let indexed = store.indexedContents(of: key)
-                let round = try fetch.prepare(from: arrived + [indexed])
+                let round = try fetch.prepare(from: arrived + [indexed], room: Self.room(staging))
                 if indexed.taken.files > 0 {
                     logger.info(
                         "contents found here",
@@ -116,16 +125,20 @@ struct VolumeSync: Sendable {
                 }
                 let bytes = arrived.reduce(0) { $0 + $1.taken.bytes }
                 if bytes > 0 { logger.info("transfer resumed", metadata: ["volume": "\(key.id)", "bytes": "\(bytes)"]) }
-                return round
+                return (round, bytes > 0)
             }
             for attempt in 0..<Self.roundLimit where !round.isEmpty {
+                let asked = round
+                let room: UInt64 = try await BlockingPool.shared.run { try Self.check(fetch.writtenBytes(asked), for: key, staging) }
+                isWorthKeeping = true
                 // What comes slowly on purpose, or as differences, says nothing about the way.
                 let plain = attempt == 0 && Pace.current == nil ? fetch.plainBytes(of: round) : 0
                 let isMeasured = plain >= TransferMeter.leastBytes
                 if isMeasured { peers.meter.begin(from: holder.agent) }
                 var arrived: Int64 = 0
                 defer { if isMeasured { peers.meter.end(from: holder.agent, bytes: arrived) } }
-                let (again, bytes) = try await peers.fetch(round, of: fetch, from: holder, key: key, generation: change.generation)
+                let (again, bytes) = try await peers.fetch(
+                    round, of: fetch, from: holder, key: key, generation: change.generation, room: room)
                 arrived = plain
                 received += bytes
                 round = again
@@ -141,12 +154,27 @@ struct VolumeSync: Sendable {
             }
             return received
         } catch {
-            try? await BlockingPool.shared.run {
-                try kept.keep(staging)
+            try? await BlockingPool.shared.run { [isWorthKeeping] in
+                if isWorthKeeping { try kept.keep(staging) } else { try kept.discard(staging) }
                 try kept.makeRoom()
             }
             throw error
         }
+    }
+
+    /// Bytes that there is room for; all where the file system does not say.
+    private static func room(_ directory: String) -> UInt64 {
+        var disk = clinux_filesystem()
+        return clinux_statfs(directory, &disk) == 0 ? disk.free_bytes : .max
+    }
+
+    /// Throws where so many bytes do not fit, before anybody sends them; returns what there is room for.
+    @discardableResult private static func check(_ needed: UInt64, for key: VolumeKey, _ directory: String) throws -> UInt64 {
+        let room = room(directory)
+        guard needed <= room else {
+            throw VolumeError.noRoom(key, needed: Int64(clamping: needed), free: Int64(clamping: room))
+        }
+        return room
     }
 
     /// Asks what has changed; where the holder can't tell, compares, and where that fails, has everything told.

@@ -41,6 +41,9 @@ extension AgentConfiguration {
         ) { HostPaths.parse($0) },
         Setting("volume-high", "above this, volumes and layers are removed", expected: DiskMark.expected, \.volumeHigh) { DiskMark($0) },
         Setting("volume-low", "until this is reached", expected: DiskMark.expected, \.volumeLow) { DiskMark($0) },
+        .bytes(
+            "spare-files", "files of volumes from this size on get a second copy, into which their next version is written; 0 for none",
+            \.spareFiles),
         .bytes("copy-bandwidth", "bytes a second for copies of other agents' volumes, 0 for no limit", \.copyBandwidth),
         Setting("step-cores", "cores that one step may use", expected: "a number above 0", optional: \.stepCores) { text in
             Double(text).flatMap { $0 > 0 && $0.isFinite ? $0 : nil }

@@ -2,6 +2,7 @@ import BuildPlan
 import Daemon
 import Glibc
 import Logging
+import Volumes
 
 /// How an agent is set up.
 public struct AgentConfiguration: Configurable, Hashable {
@@ -36,6 +37,8 @@ public struct AgentConfiguration: Configurable, Hashable {
     /// Above this, volumes and layers are removed, until ``volumeLow`` is reached.
     public var volumeHigh = AgentConfiguration.defaultHigh
     public var volumeLow = AgentConfiguration.defaultLow
+    /// Files of volumes from so many bytes on get a second copy; 0 for none.
+    public var spareFiles = VolumeSettings().spareFiles
     /// Bytes a second that copies of other agents' volumes may take in the background; 0 for all.
     public var copyBandwidth = AgentConfiguration.defaultCopyBandwidth
     /// Cores and bytes of memory that one step may use; nil for all.

@@ -64,9 +64,14 @@ struct AgentParts: Sendable {
                 host: configuration.coordinator.host, port: configuration.coordinator.port, identity: identity))
         let api = APIClient(http: client)
         let peers = PeerClient(identity: identity)
+        var volumeSettings = VolumeSettings()
+        volumeSettings.spareFiles = configuration.spareFiles
+        // A spare that the disk's mark would take away at once need not be made.
+        if case .share(let low) = configuration.volumeLow { volumeSettings.spareReserve = 1 - low }
+        let volumesAs = volumeSettings
         let (layers, volumeStore, contexts, binds) = try await BlockingPool.shared.run {
             (
-                try LayerStore(directory: data.layers), try VolumeStore(directory: data.volumes),
+                try LayerStore(directory: data.layers), try VolumeStore(directory: data.volumes, settings: volumesAs),
                 try ContextTrees(directory: data.objects, api: api),
                 try BindCache(directory: data.binds)
             )

@@ -65,6 +65,7 @@ public final class AgentService: Sendable {
 
     /// Works until the task is cancelled, then hands back what runs and ends in order.
     public func run() async {
+        await parts.volumes.onShortage { [keeper = parts.keeper] in await keeper.relieve(wanted: $0) }
         let session = Task { await self.session.run() }
         let background = [
             Task { await parts.services.outbox.run() }, Task { await parts.holdings.run() }, Task { await self.maintain() },

@@ -8,7 +8,7 @@ import Volumes
 
 /// Keeps an agent's disk below its marks, by removing what is needed least.
 ///
-/// First go volumes that another agent has too, then layers, then volumes that only this agent has; of each the longest unused first. The
+/// First go spares of large files, which only save time; then volumes that another agent has too, then layers, then volumes that only this agent has; of each the longest unused first. The
 /// coordinator names the volumes: it alone knows who else has them. What steps use is never taken; and while any step runs, no volume is
 /// lost for it: a step that fills the disk shall fail, not eat everybody's caches.
 struct DiskKeeper: Sendable {
@@ -25,31 +25,36 @@ struct DiskKeeper: Sendable {
     let logger: Logger
 
     /// Bytes to be freed; nil while all is well.
-    func excess() -> Int64? {
+    ///
+    /// - Parameter wanted: bytes that somebody wants to write.
+    func excess(wanted: Int64 = 0) -> Int64? {
         guard let disk = DiskSpace(of: path) else { return nil }
         let bytes = volumes.heldBytes
         let above = high.excess(of: disk, volumes: bytes)
-        guard above > 0 || disk.isFull else { return nil }
-        return max(1, above, low.excess(of: disk, volumes: bytes))
+        let missing = wanted > 0 ? wanted.subtractingReportingOverflow(disk.available).partialValue : 0
+        guard above > 0 || disk.isFull || missing > 0 else { return nil }
+        return max(1, above, missing, low.excess(of: disk, volumes: bytes))
     }
 
-    /// Frees what is above the marks, if anything is.
-    func relieve() async {
-        guard let excess = excess() else { return }
+    /// Frees what is above the marks, if anything is, and room for what somebody wants to write.
+    func relieve(wanted: Int64 = 0) async {
+        guard let excess = excess(wanted: wanted) else { return }
         logger.warning(
             "the disk is fuller than it shall be: removing what is needed least",
             metadata: ["path": "\(path)", "to free": "\(ByteCount.format(excess))"])
+        let spares = await volumes.giveBackSpares(excess)
+        if spares > 0 { logger.notice("spares of large files removed to have room", metadata: ["bytes": "\(ByteCount.format(spares))"]) }
         do {
-            var gone = try await removeVolumes(lastCopies: false)
-            if case .share = high, let rest = self.excess() {
+            var gone = try await removeVolumes(lastCopies: false, wanted)
+            if case .share = high, let rest = self.excess(wanted: wanted) {
                 let digests = try await BlockingPool.shared.run { [layers] in try layers.collect(keeping: max(0, layers.totalBytes - rest))
                 }
                 removed(digests)
                 if !digests.isEmpty { logger.notice("layers removed to have room", metadata: ["layers": "\(digests.count)"]) }
             }
             if await isBusy() { return }
-            gone += try await removeVolumes(lastCopies: true)
-            if let rest = self.excess() {
+            gone += try await removeVolumes(lastCopies: true, wanted)
+            if let rest = self.excess(wanted: wanted) {
                 logger.error(
                     "the disk stays fuller than it shall be: nothing is left that may go; give it more room, or set volume-high higher",
                     metadata: ["path": "\(path)", "above": "\(ByteCount.format(rest))", "volumes removed": "\(gone)"])
@@ -60,8 +65,8 @@ struct DiskKeeper: Sendable {
         }
     }
 
-    private func removeVolumes(lastCopies: Bool) async throws -> Int {
-        guard let excess = excess() else { return 0 }
+    private func removeVolumes(lastCopies: Bool, _ wanted: Int64) async throws -> Int {
+        guard let excess = excess(wanted: wanted) else { return 0 }
         let idle = await volumes.idle()
         if idle.isEmpty { return 0 }
         let request = CollectVolumes(

@@ -1,0 +1,18 @@
+import TreeSync
+
+/// What an operator may want otherwise.
+public struct VolumeSettings: Sendable, Equatable {
+    /// Files from so many bytes on get a spare, see ``SpareFiles``; 0 for none. Below 8 MiB nobody knows the blocks of a file.
+    public var spareFiles: Int64 = 64 << 20
+    /// The share of the disk that stays free where a spare is made.
+    public var spareReserve = 0.1
+    /// Bytes of one volume's journals, the newest of which is kept in any case. As much as a few changes of all names of a large volume: an
+    /// agent that is further behind compares.
+    public var journalBytes: Int64 = 128 << 20
+    /// So many bytes of older versions may lie below the newest generation, and as many as that one has: then they go.
+    public var hiddenBytes: Int64 = 1 << 30
+
+    public init() {}
+
+    var smallestSpare: UInt64 { spareFiles > 0 ? UInt64(spareFiles) : .max }
+}
