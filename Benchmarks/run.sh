@@ -8,7 +8,7 @@
 # (default: all). A table goes to standard output, with medians and (fastest to slowest), what happens to standard error. --json writes
 # every single value too.
 #
-# Needs root, Swift and about 50 GB under /var/tmp (or $TMPDIR). Starts its own daemons on loopback, in a folder of its own, and ends
+# Needs root, Swift and about 70 GB under /var/tmp (or $TMPDIR). Starts its own daemons on loopback, in a folder of its own, and ends
 # them; installs the peers with apt where they are missing. What the rows mean: docs/performance.md.
 set -euo pipefail
 benchmarks=$(cd "$(dirname "$0")" && pwd)
