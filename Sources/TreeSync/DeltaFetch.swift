@@ -110,8 +110,10 @@ public struct DeltaFetch: Sendable {
         var plain = 0.0
         var others = 0.0
         for want in round.wants {
-            let size = Double(delta.puts[want.put].file?.size ?? 0)
-            if want.basis == nil, want.runs == nil { plain += size } else { others += size }
+            let file = delta.puts[want.put].file
+            let size = Double(file?.size ?? 0)
+            // Of a sparse file nobody knows how much will come.
+            if want.basis == nil, want.runs == nil, file?.isSparse != true { plain += size } else { others += size }
         }
         return others * Self.plainShare <= plain ? Int64(min(plain, 1e18)) : 0
     }
