@@ -78,7 +78,7 @@ let coordinator: [Target] = [
             "Transport", "Certificates", "Daemon", nio, logging,
         ], path: "coordinator/FarmCoordinator"),
     .executableTarget(
-        name: "farm-coordinator", dependencies: ["FarmCoordinator", "FarmAPI", "Certificates", "Daemon", arguments, logging],
+        name: "farm-coordinator", dependencies: ["FarmCoordinator", "Store", "FarmAPI", "Certificates", "Daemon", arguments, logging],
         path: "coordinator/farm-coordinator"),
 ]
 
@@ -94,6 +94,10 @@ let benchmarks: [Target] = [
             "Volumes", "FarmAPI", "BuildPlan", "Digests", "BlockingIO", "Transport", "Certificates", logging,
         ],
         path: "Benchmarks/VolumeBenchmark"),
+    .executableTarget(
+        name: "store-generator",
+        dependencies: ["Store", "FarmAPI", "BuildPlan", "Digests", "FileTree", "BlockingIO", arguments, logging],
+        path: "Benchmarks/StoreGenerator"),
     .target(
         name: "Simulation", dependencies: ["Scheduling", "BuildPlan", "Digests", "FarmAPI", "Store"], path: "Benchmarks/Simulation"),
     .executableTarget(name: "farm-sim", dependencies: ["Simulation", "Store", arguments], path: "Benchmarks/farm-sim"),
@@ -135,11 +139,13 @@ let tests: [Target] = [
         dependencies: [
             logging, "FarmAgent", "Daemon", "FileSteps", "FileTree", "Sandbox", "Volumes", "FarmAPI", "BuildPlan", "BlockingIO", "Digests",
         ]),
-    .testTarget(name: "StoreTests", dependencies: ["BuildPlan", "Digests", "FarmAPI", grdb, logging, "Store"]),
+    .testTarget(
+        name: "StoreTests", dependencies: ["BuildPlan", "Digests", "FarmAPI", grdb, logging, "Store"], exclude: ["Fixtures"]),
     .testTarget(
         name: "FarmCoordinatorTests",
         dependencies: [
-            "BuildPlan", "Digests", logging, nio, "FarmCoordinator", "Daemon", "Store", "FarmAPI", "FileTree", "Transport", "Certificates",
+            "BuildPlan", "Digests", logging, nio, grdb, "FarmCoordinator", "Daemon", "Store", "FarmAPI", "FileTree", "Transport",
+            "Certificates",
         ]),
     .testTarget(name: "ClusterTests", dependencies: ["Client", "FarmAPI", "BlockingIO", "BuildPlan"]),
 ]

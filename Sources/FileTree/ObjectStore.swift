@@ -77,6 +77,17 @@ public final class ObjectStore: TreeReader, Sendable {
         cache.youngBytes += bytes
     }
 
+    /// The roots and all directories below them, as far as they are here.
+    public func reachable(from roots: some Sequence<Digest>) -> Set<Digest> {
+        var pending = Array(roots)
+        var seen: Set<Digest> = []
+        while let digest = pending.popLast() {
+            guard contains(digest), seen.insert(digest).inserted, let object = try? object(digest) else { continue }
+            for entry in object.entries { if case .directory(let child) = entry.content { pending.append(child) } }
+        }
+        return seen
+    }
+
     /// True if the object and all directories below it are here.
     public func isComplete(_ root: Digest) throws -> Bool {
         var pending = [root]

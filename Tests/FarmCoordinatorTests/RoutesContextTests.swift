@@ -75,4 +75,42 @@ struct RoutesContextTests {
             #expect(try await farm.ask("GET", "/api/v1/agent/layers/..%2F..%2Fkey.pem", as: .agent).status >= 400)
         }
     }
+
+    /// A directory of its own, as large as a few thousand others.
+    private static func directory(_ name: String) -> TreeObject {
+        TreeObject(entries: [
+            TreeEntry(
+                name: Array(("\(name) " + String(repeating: "x", count: 150)).utf8), mode: 0o644, modified: 1,
+                content: .file(Digest.of(name), size: 1))
+        ])
+    }
+
+    @Test func `above their limit the directories go that were not used for longest, but none that an open build needs`() async throws {
+        try await TestFarm.with({ $0.treeLimit = 20_000 }) { farm async throws in
+            func upload(_ object: TreeObject) async throws {
+                #expect(try await farm.ask("POST", "/api/v1/trees", body: bytes(Self.framed([object]))).status == 204)
+            }
+            func isThere(_ object: TreeObject) async throws -> Bool {
+                try await farm.ask("POST", "/api/v1/trees/missing", body: bytes(object.digest.bytes)).body.isEmpty
+            }
+            let (wanted, unwanted, last) = (Self.directory("wanted"), Self.directory("unwanted"), Self.directory("last"))
+            let request = SubmitRequest(
+                project: "p", dockerfile: "FROM scratch\nCOPY . /\n", dockerfileName: "Dockerfile", contextRoot: wanted.digest,
+                options: BuildOptions(), requestID: "r")
+            let submitted = try await farm.ask("POST", "/api/v1/builds", body: bytes(try FarmJSON.encode(request)))
+            #expect(submitted.status == 201)
+            try await upload(wanted)
+            try await upload(unwanted)
+            for number in 0..<150 { try await upload(Self.directory("\(number)")) }
+            try await upload(last)
+            #expect(try await isThere(last))
+            #expect(try await isThere(wanted))
+            #expect(try await !isThere(unwanted))
+            // Ended, it goes like the others.
+            let build = try submitted.json(SubmitResponse.self).build
+            #expect(try await farm.ask("POST", "/api/v1/builds/\(build)/cancel", body: bytes(Array("{}".utf8))).status == 204)
+            for number in 200..<400 { try await upload(Self.directory("\(number)")) }
+            #expect(try await !isThere(wanted))
+        }
+    }
 }

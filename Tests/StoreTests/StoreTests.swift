@@ -87,7 +87,7 @@ import Testing
                     StoredRecord(
                         key: Digest.of("key"), layer: LayerDescriptor(diffID: Digest.of("layer"), size: 7), createdAt: .epoch,
                         files: Digest.of("root"))),
-                .put(SelectionDigest(path: "p", wildcards: true, digest: Digest.of("s")), chain: Digest.of("chain")),
+                .put(SelectionDigest(path: "p", wildcards: true, digest: Digest.of("s")), chain: Digest.of("chain"), at: .epoch),
             ]).durable()
             // Nothing is closed: as after SIGKILL, the second finds the log of the first.
             let other = try open(path)
@@ -175,47 +175,6 @@ import Testing
             await #expect(throws: DatabaseError.self) {
                 try await store.write([.add(LayerDescriptor(diffID: Digest.of("l"), size: 1), to: "nobody")]).durable()
             }
-            try await store.close()
-        }
-    }
-
-    @Test func `old builds go with all that belongs to them, open ones stay`() async throws {
-        try await withFile { path in
-            let store = try open(path)
-            var old = build("old")
-            old.status = .failed
-            old.finishedAt = Timestamp(seconds: 10)
-            try await store.write([
-                .insert(old), .update(old), .put(StoredStage(build: "old", number: 0, name: "m")),
-                .put(StoredStep(build: "old", stage: 0, number: 0, name: "s")),
-                .append(BuildEvent(sequence: 1, time: .epoch, kind: .warning(text: "w")), to: "old"), .insert(build("open")),
-                .removeBuilds(finishedBefore: Timestamp(seconds: 20)),
-            ]).durable()
-            #expect(try await store.builds(limit: 10).map(\.id) == ["open"])
-            #expect(try await store.events(of: "old", after: 0, limit: 10).isEmpty)
-            let rows = try await store.stages(of: "old")
-            #expect(rows.stages.isEmpty && rows.steps.isEmpty)
-            try await store.close()
-        }
-    }
-
-    @Test func `records go when they are old and nobody has their layer`() async throws {
-        try await withFile { path in
-            let store = try open(path)
-            func record(_ name: String, _ time: Int64) -> Change {
-                .put(
-                    StoredRecord(
-                        key: Digest.of(name), layer: LayerDescriptor(diffID: Digest.of("layer \(name)"), size: 1),
-                        createdAt: Timestamp(seconds: time)))
-            }
-            try await store.write([
-                .put(agent("x")), record("held", 1), record("lost", 1), record("new", 100),
-                .add(LayerDescriptor(diffID: Digest.of("layer held"), size: 1), to: "x"),
-                .removeRecords(madeBefore: Timestamp(seconds: 50)),
-            ]).durable()
-            #expect(try await store.record(Digest.of("held")) != nil)
-            #expect(try await store.record(Digest.of("lost")) == nil)
-            #expect(try await store.record(Digest.of("new")) != nil)
             try await store.close()
         }
     }

@@ -79,9 +79,4 @@ extension Change {
             sql: "INSERT OR REPLACE INTO duration (project, stage, count, mean, variance) VALUES (?, ?, ?, ?, ?)", duration.project,
             duration.stage, duration.count, duration.mean, duration.variance)
     }
-
-    /// Ended builds that nobody needs any more, with their stages and events.
-    public static func removeBuilds(finishedBefore time: Timestamp) -> Change {
-        Change(sql: "DELETE FROM build WHERE finishedAt < ? AND status NOT IN ('queued', 'running')", time)
-    }
 }

@@ -13,10 +13,10 @@ extension Change {
     }
 
     /// The content digest of a part of a tree, by the chain of its layers. It never changes: an older one stands.
-    public static func put(_ selection: SelectionDigest, chain: Digest) -> Change {
+    public static func put(_ selection: SelectionDigest, chain: Digest, at time: Timestamp) -> Change {
         Change(
-            sql: "INSERT OR IGNORE INTO selection (chain, path, wildcards, digest) VALUES (?, ?, ?, ?)", chain, selection.path,
-            selection.wildcards, selection.digest)
+            sql: "INSERT OR IGNORE INTO selection (chain, path, wildcards, digest, createdAt) VALUES (?, ?, ?, ?, ?)", chain,
+            selection.path, selection.wildcards, selection.digest, time)
     }
 
     /// The agent has the layer; the agent's row must be there.
@@ -32,14 +32,5 @@ extension Change {
     /// The agent does not have the layer any more.
     public static func remove(layer: Digest, from agent: String) -> Change {
         Change(sql: "DELETE FROM layerHolder WHERE agent = ? AND layer = ?", agent, layer)
-    }
-
-    /// Records made before `time` whose layers nobody has.
-    public static func removeRecords(madeBefore time: Timestamp) -> Change {
-        Change { db in
-            try db.execute(
-                sql: "DELETE FROM record WHERE createdAt < ? AND layer NOT IN (SELECT layer FROM layerHolder)", arguments: [time])
-            try db.execute(sql: "DELETE FROM layer WHERE digest NOT IN (SELECT layer FROM layerHolder)")
-        }
     }
 }

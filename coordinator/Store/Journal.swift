@@ -17,6 +17,8 @@ final class Journal: Sendable {
         var pending: [Group] = []
         var writing = false
         var trouble: String?
+        /// What a check found: it does not pass.
+        var damage: String?
     }
 
     /// Between attempts while the disk is full.
@@ -32,7 +34,10 @@ final class Journal: Sendable {
     }
 
     /// Why nothing can be written at present.
-    var trouble: String? { state.withLock(\.trouble) }
+    var trouble: String? { state.withLock { $0.damage ?? $0.trouble } }
+
+    /// The file is damaged, and nothing new shall be begun on it.
+    func found(damage: String) { state.withLock { $0.damage = damage } }
 
     func write(_ changes: [Change]) -> Commit {
         let commit = Commit()
@@ -40,6 +45,7 @@ final class Journal: Sendable {
             // Nothing is on its way: what there was to wait for is on the disk.
             if changes.isEmpty, !state.writing { return nil }
             state.pending.append(Group(changes: changes, commit: commit))
+            if let trouble = state.trouble { commit.stumble(trouble) }
             defer { state.writing = true }
             return !state.writing
         }
@@ -86,10 +92,10 @@ final class Journal: Sendable {
                 set(trouble: nil)
                 return .success(())
             } catch let error as DatabaseError where Self.passes(error) {
-                set(
-                    trouble:
-                        "the coordinator can't write its database (\(error.message ?? "error \(error.resultCode)")): free some space on its disk"
-                )
+                let trouble =
+                    "the coordinator can't write its database (\(error.message ?? "error \(error.resultCode)")): free some space on its disk"
+                for group in groups { group.commit.stumble(trouble) }
+                set(trouble: trouble)
                 usleep(Self.retryMicroseconds)
             } catch {
                 logger.error("the store refused a change", metadata: ["error": "\(error)"])
@@ -101,6 +107,8 @@ final class Journal: Sendable {
     private func set(trouble: String?) {
         let changed = state.withLock { state in
             defer { state.trouble = trouble }
+            // Those that wait behind.
+            for group in state.pending { group.commit.stumble(trouble) }
             return state.trouble != trouble
         }
         guard changed else { return }

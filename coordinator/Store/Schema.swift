@@ -10,11 +10,13 @@ enum Schema {
         migrator.registerMigration("1-agents") { db in try db.execute(sql: agents) }
         migrator.registerMigration("2-volume-care") { db in try db.execute(sql: volumeCare) }
         migrator.registerMigration("2-werf") { db in try db.execute(sql: werf) }
-        migrator.registerMigration("3-decisions") { db in try db.execute(sql: decisions) }
-        migrator.registerMigration("3-sharing") { db in try db.execute(sql: sharing) }
-        migrator.registerMigration("3-set-aside") { db in try db.execute(sql: setAside) }
-        migrator.registerMigration("3-bandwidth") { db in try db.execute(sql: bandwidth) }
-        migrator.registerMigration("3-resources") { db in try db.execute(sql: resources) }
+        // Checks of foreign keys would read the whole file; what these add has none.
+        migrator.registerMigration("3-decisions", foreignKeyChecks: .immediate) { db in try db.execute(sql: decisions) }
+        migrator.registerMigration("3-sharing", foreignKeyChecks: .immediate) { db in try db.execute(sql: sharing) }
+        migrator.registerMigration("3-set-aside", foreignKeyChecks: .immediate) { db in try db.execute(sql: setAside) }
+        migrator.registerMigration("3-bandwidth", foreignKeyChecks: .immediate) { db in try db.execute(sql: bandwidth) }
+        migrator.registerMigration("3-resources", foreignKeyChecks: .immediate) { db in try db.execute(sql: resources) }
+        migrator.registerMigration("3-remembering", foreignKeyChecks: .immediate) { db in try db.execute(sql: remembering) }
         return migrator
     }
 
@@ -171,6 +173,19 @@ enum Schema {
     /// What stages can reserve on agents, and what these emulate. Until an agent has said it there is nothing to reserve.
     private static let resources = """
         ALTER TABLE agent ADD COLUMN resources TEXT NOT NULL DEFAULT '{"cpus":0,"emulated":[],"memory":0}';
+        """
+
+    /// What retention has to know: when builds ended, how large their logs are, how old digests of selections are. And single facts.
+    private static let remembering = """
+        CREATE TABLE note (
+            name TEXT PRIMARY KEY NOT NULL,
+            value TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        ALTER TABLE build ADD COLUMN logBytes INTEGER;
+        ALTER TABLE build ADD COLUMN logRemoved INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX build_finished ON build (finishedAt) WHERE finishedAt IS NOT NULL;
+        ALTER TABLE selection ADD COLUMN createdAt INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX selection_created ON selection (createdAt);
         """
 
     private static let agents = """

@@ -39,6 +39,13 @@ extension Store {
         }
     }
 
+    /// The sequence of the build's last event; 0 where it has none.
+    public func lastEvent(of build: String) async throws -> Int {
+        try await pool.read { db in
+            try Int.fetchOne(db, sql: "SELECT max(sequence) FROM event WHERE build = ?", arguments: [build]) ?? 0
+        }
+    }
+
     /// Only the build's status: cheap.
     public func status(of build: String) async throws -> Status? {
         try await pool.read { db in

@@ -27,6 +27,11 @@ public struct StoredState: Sendable {
     public var durations: [StoredDuration] = []
     /// The oldest first.
     public var bandwidths: [StoredBandwidth] = []
+    /// Generations of volumes get numbers above this one; up to it, a number may stand for what a lost part of the history gave it. 0 in a
+    /// farm that was never restored from a backup.
+    public var generationFloor = 0
+    /// What the wall clock showed when it was last noted.
+    public var clock: Timestamp?
 }
 
 extension Store {
@@ -65,6 +70,8 @@ extension Store {
                     from: sender.isEmpty ? nil : sender, to: try row.value("receiver"), rate: try row.value("rate"),
                     measuredAt: try row.value("measuredAt"))
             }
+            state.generationFloor = try Note.generationFloor.read(db) ?? 0
+            state.clock = try Note.clock.read(db).map { Timestamp(nanoseconds: Int64($0)) }
             return state
         }
     }

@@ -2,6 +2,7 @@ import BuildPlan
 import Digests
 import FarmAPI
 import Foundation
+import Glibc
 import GRDB
 
 extension Digest: DatabaseValueConvertible {
@@ -17,6 +18,15 @@ extension Timestamp: DatabaseValueConvertible {
     /// Takes an integer.
     public static func fromDatabaseValue(_ value: DatabaseValue) -> Timestamp? {
         Int64.fromDatabaseValue(value).map(Timestamp.init(nanoseconds:))
+    }
+}
+
+extension Timestamp {
+    /// The system's clock.
+    static func ofWallClock() -> Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(seconds: Int64(time.tv_sec), nanoseconds: Int64(time.tv_nsec))
     }
 }
 

@@ -15,7 +15,7 @@ struct FarmCoordinatorCommand: AsyncParsableCommand {
             `farm-coordinator init` makes a new farm.
             """,
         version: farmVersion,
-        subcommands: [Serve.self, Init.self, Enroll.self, Token.self], defaultSubcommand: Serve.self)
+        subcommands: [Serve.self, Init.self, Enroll.self, Token.self, Backup.self, Restore.self, Check.self], defaultSubcommand: Serve.self)
 
     /// Exit status of a failure, of wrong usage, and of an end by SIGINT.
     static let failed: Int32 = 1

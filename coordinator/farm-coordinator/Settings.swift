@@ -22,6 +22,7 @@ struct Settings: ParsableArguments {
     @Option(help: ArgumentHelp(Settings.help("lease"), valueName: "seconds")) var lease: String?
     @Option(help: ArgumentHelp(Settings.help("upload-timeout"), valueName: "seconds")) var uploadTimeout: String?
     @Option(help: ArgumentHelp(Settings.help("attempts"), valueName: "n")) var attempts: String?
+    @Option(help: ArgumentHelp(Settings.help("tree-limit"), valueName: "bytes")) var treeLimit: String?
     @Option(help: ArgumentHelp(Settings.help("build-retention"), valueName: "days")) var buildRetention: String?
     @Option(help: ArgumentHelp(Settings.help("volume-copies"), valueName: "n")) var volumeCopies: String?
     @Option(help: ArgumentHelp(Settings.help("copy-settle"), valueName: "seconds")) var copySettle: String?
@@ -36,6 +37,9 @@ struct Settings: ParsableArguments {
     @Option(help: ArgumentHelp(Settings.help("assumed-bandwidth"), valueName: "bytes")) var assumedBandwidth: String?
     @Option(help: ArgumentHelp(Settings.help("emulation-factor"), valueName: "factor")) var emulationFactor: String?
     @Option(help: ArgumentHelp(Settings.help("preference"), valueName: "seconds")) var preference: String?
+    @Option(help: ArgumentHelp(Settings.help("log-retention"), valueName: "days")) var logRetention: String?
+    @Option(help: ArgumentHelp(Settings.help("log-limit"), valueName: "bytes")) var logLimit: String?
+    @Option(help: ArgumentHelp(Settings.help("record-retention"), valueName: "days")) var recordRetention: String?
 
     /// The configuration that all sources give together.
     func read() throws -> CoordinatorConfiguration {
@@ -44,11 +48,13 @@ struct Settings: ParsableArguments {
             "grant-key": grantKey, "tokens": tokens, "log-format": logFormat, "log-level": logLevel, "image-limit": imageLimit,
             "context-limit": contextLimit, "reserved-space": reservedSpace, "lease": lease, "upload-timeout": uploadTimeout,
             "attempts": attempts,
-            "build-retention": buildRetention, "volume-copies": volumeCopies, "copy-settle": copySettle,
+            "volume-copies": volumeCopies, "copy-settle": copySettle,
             "copy-concurrency": copyConcurrency, "volume-quota": volumeQuota, "volume-quotas": volumeQuotas,
             "volume-quota-low": volumeQuotaLow, "project-weights": projectWeights, "user-weights": userWeights,
             "project-limit": projectLimit, "project-limits": projectLimits, "assumed-bandwidth": assumedBandwidth,
             "emulation-factor": emulationFactor, "preference": preference,
+            "tree-limit": treeLimit, "build-retention": buildRetention, "log-retention": logRetention, "log-limit": logLimit,
+            "record-retention": recordRetention,
         ]
         return try CoordinatorConfiguration.load(path: config, flags: flags.compactMapValues(\.self))
     }

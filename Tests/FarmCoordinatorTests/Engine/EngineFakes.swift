@@ -16,6 +16,8 @@ final class FakeContexts: ContextAccess {
         /// Roots whose directories are gone.
         var lost: Set<Digest> = []
         var held: [String: Set<TreeSelection>] = [:]
+        /// All that was held, in order.
+        var holds: [(build: String, selections: Set<TreeSelection>)] = []
     }
     let state = Mutex(State())
 
@@ -36,7 +38,13 @@ final class FakeContexts: ContextAccess {
         }
     }
 
-    func hold(_ selections: Set<TreeSelection>, root: Digest, for build: String) { state.withLock { $0.held[build] = selections } }
+    func hold(_ selections: Set<TreeSelection>, root: Digest, for build: String) {
+        state.withLock { state in
+            state.held[build] = selections
+            state.holds.append((build, selections))
+        }
+    }
+    func holdTree(_ root: Digest, for build: String) {}
     func release(_ build: String) { state.withLock { $0.held[build] = nil } }
 
     func contentBytes(root: Digest, selections: [TreeSelection]) async throws -> Int64 {
@@ -62,9 +70,12 @@ struct FakeGrants: GrantSigner {
 /// Time that moves when the test says so; ticks come every few real milliseconds.
 final class HeldClock: EngineClock {
     private let seconds = Mutex(1000.0)
+    private let wall = Mutex(0.0)
+    /// Somebody sets the wall clock.
+    func setWall(forward by: Double) { wall.withLock { $0 += by } }
     func advance(_ by: Double) { seconds.withLock { $0 += by } }
     func monotonic() -> Double { seconds.withLock { $0 } }
-    func now() -> Timestamp { Timestamp(nanoseconds: Int64(monotonic() * 1e9)) }
+    func now() -> Timestamp { Timestamp(nanoseconds: Int64((monotonic() + wall.withLock { $0 }) * 1e9)) }
     func sleep(seconds: Double) async throws { try await Task.sleep(for: .milliseconds(5)) }
 }
 

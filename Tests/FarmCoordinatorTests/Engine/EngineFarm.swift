@@ -44,6 +44,16 @@ final class EngineFarm {
         (engine, store, task) = try await Self.start(path, contexts, clock, settings)
     }
 
+    /// As after `farm-coordinator restore` of a copy that ``StoreCopy`` made.
+    func restore(_ copy: String) async throws {
+        task.cancel()
+        _ = await task.result
+        try await store.close()
+        for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+        try FileManager.default.moveItem(atPath: copy, toPath: path)
+        (engine, store, task) = try await Self.start(path, contexts, clock, settings)
+    }
+
     func end() async {
         task.cancel()
         _ = await task.result
@@ -135,12 +145,13 @@ actor FakeAgent {
     func repeatReports(to other: Coordinator) async throws { try await other.report(sent, from: name) }
 
     func join(
-        slots: Int = 2, labels: [String: String] = [:], hostPaths: [String] = [], resources: AgentResources = AgentResources()
+        slots: Int = 2, labels: [String: String] = [:], hostPaths: [String] = [], resources: AgentResources = AgentResources(),
+        volumes: [HeldVolume] = []
     ) async throws {
         let hello = AgentHello(
             epoch: epoch, labels: ["os": "linux", "arch": "amd64"].merging(labels) { $1 }, slots: slots, address: "\(name):1",
             runtime: "crun",
-            version: "1", assignments: Array(running), layers: layers, volumes: [], hostPaths: hostPaths, resources: resources)
+            version: "1", assignments: Array(running), layers: layers, volumes: volumes, hostPaths: hostPaths, resources: resources)
         let session = try await farm.openSession(of: name, hello)
         tasks.append(
             Task {

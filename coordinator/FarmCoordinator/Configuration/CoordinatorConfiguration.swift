@@ -28,6 +28,8 @@ public struct CoordinatorConfiguration: Configurable, Equatable {
 
     /// Bytes of file contents of contexts that are kept for later builds.
     public var contextLimit = CoordinatorConfiguration.defaultContextLimit
+    /// Bytes of directory objects of contexts that are kept for later builds.
+    public var treeLimit = CoordinatorConfiguration.defaultTreeLimit
     /// Leases, attempts and how long builds are kept.
     public var engine = EngineSettings()
 
@@ -42,6 +44,9 @@ public struct CoordinatorConfiguration: Configurable, Equatable {
 
     /// A few hundred contexts of usual size.
     public static let defaultContextLimit: Int64 = 64 << 30
+
+    /// About a hundred bytes a file: forty million files.
+    public static let defaultTreeLimit: Int64 = 4 << 30
 
     /// The defaults.
     public init() { complete(given: []) }
@@ -77,6 +82,7 @@ extension CoordinatorConfiguration {
         .logLevel(\.logLevel),
         .bytes("image-limit", "largest archive that `farm image import` may send", \.imageLimit),
         .bytes("context-limit", "file contents of contexts that are kept for later builds", \.contextLimit),
+        .bytes("tree-limit", "directories of contexts that are kept for later builds", \.treeLimit),
         .bytes("reserved-space", "bytes of the data disk that uploads leave free", \.reservedSpace),
         seconds("lease", "seconds without a word after which an agent is lost and its stages go elsewhere", 3...3600, \.engine.lease),
         seconds(
@@ -95,9 +101,10 @@ extension CoordinatorConfiguration {
         seconds(
             "set-aside-time", "seconds for which an agent that fails gets no stages; doubled each time that it fails again", 1...3600,
             \.engine.troubles.pause),
-        Setting("build-retention", "days for which ended builds and their logs are kept", expected: "1 to 3650", \.engine.buildRetention) {
-            Double($0).flatMap { (1...3650).contains($0) ? $0 * 86_400 : nil }
-        },
+        days("build-retention", "days for which ended builds are kept", \.engine.buildRetention),
+        days("log-retention", "days for which what steps printed is kept, if the build is", \.engine.logRetention),
+        .bytes("log-limit", "bytes of all logs together, 0 for no limit; those of the oldest builds go first", \.engine.logLimit),
+        days("record-retention", "days for which results are known whose layers no agent has", \.engine.recordRetention),
         Setting("volume-copies", "agents that shall have each volume's newest generation", expected: "1 to 8", \.engine.copies.copies) {
             Int($0).flatMap { (1...8).contains($0) ? $0 : nil }
         },
@@ -170,6 +177,12 @@ extension CoordinatorConfiguration {
             name, help, expected: "\(what)=WEIGHT from \(weightRange.lowerBound) to \(Int(weightRange.upperBound)), several with commas",
             takesMapping: true, field
         ) { NamedNumbers.parse($0, in: weightRange) }
+    }
+
+    private static func days(
+        _ name: String, _ help: String, _ field: WritableKeyPath<CoordinatorConfiguration, Double> & Sendable
+    ) -> Setting<CoordinatorConfiguration> {
+        Setting(name, help, expected: "1 to 3650", field) { Double($0).flatMap { (1...3650).contains($0) ? $0 * 86_400 : nil } }
     }
 
     private static func seconds(

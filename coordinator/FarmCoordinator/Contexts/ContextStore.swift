@@ -26,18 +26,32 @@ final class ContextStore: ContextAccess {
     private let packs: PackStore
     private let disk: DiskReserve
     private let limit: Int64
+    private let treeLimit: Int64
     private let memo = SelectionMemo()
     private let closures = Mutex(Closures())
-    /// What open builds read, by build.
-    private let held = Mutex<[String: Set<Selection>]>([:])
+    /// What an open build needs.
+    private struct Held {
+        var selections: Set<Selection> = []
+        /// Whose directories stay.
+        var trees: Set<Digest> = []
+    }
 
-    /// - Parameter limit: bytes of file contents that are kept; those that were not used for the longest time go first.
-    init(layout: DataLayout, disk: DiskReserve, limit: Int64) async throws {
+    /// By build.
+    private let held = Mutex<[String: Held]>([:])
+
+    /// What is left of a limit when something had to go: else each upload would look at everything again.
+    private static let lowWater = 0.9
+
+    /// - Parameters:
+    ///   - limit: bytes of file contents that are kept; those that were not used for the longest time go first.
+    ///   - treeLimit: the same of directories.
+    init(layout: DataLayout, disk: DiskReserve, limit: Int64, treeLimit: Int64) async throws {
         (objects, packs) = try await BlockingPool.shared.run {
             (try ObjectStore(directory: Array(layout.objects.utf8)), try PackStore(directory: Array(layout.packs.utf8)))
         }
         self.disk = disk
         self.limit = limit
+        self.treeLimit = treeLimit
     }
 
     // MARK: What the engine asks
@@ -87,29 +101,43 @@ final class ContextStore: ContextAccess {
     }
 
     func hold(_ selections: Set<TreeSelection>, root: Digest, for build: String) {
-        held.withLock { $0[build] = Set(selections.map { Selection(root: root, part: $0) }) }
+        held.withLock { held in
+            held[build, default: Held()].selections = Set(selections.map { Selection(root: root, part: $0) })
+            held[build]?.trees.insert(root)
+        }
     }
+
+    func holdTree(_ root: Digest, for build: String) { held.withLock { _ = $0[build, default: Held()].trees.insert(root) } }
 
     func release(_ build: String) { held.withLock { $0[build] = nil } }
 
     private func trim() {
-        let limit = UInt64(clamping: limit)
-        guard packs.size > limit else { return }
+        guard packs.size > UInt64(clamping: limit) else { return }
         var kept: Set<Digest> = []
-        for selection in held.withLock({ $0.values.reduce(into: Set()) { $0.formUnion($1) } }) {
+        for selection in held.withLock({ $0.values.reduce(into: Set()) { $0.formUnion($1.selections) } }) {
             // What can't be read keeps nothing: its build fails by itself.
             if let closure = try? closure(selection) { kept.formUnion(closure.contents.keys) }
         }
-        packs.trim(to: limit, keeping: kept)
+        packs.trim(to: Self.low(limit), keeping: kept)
     }
+
+    private func trimTrees() {
+        guard objects.packs.size > UInt64(clamping: treeLimit) else { return }
+        let kept = objects.reachable(from: held.withLock { $0.values.reduce(into: Set()) { $0.formUnion($1.trees) } })
+        objects.trim(to: Self.low(treeLimit), keeping: kept)
+    }
+
+    private static func low(_ limit: Int64) -> UInt64 { UInt64(Double(max(0, limit)) * lowWater) }
 
     // MARK: What clients send
 
     /// Takes directory objects: for each, its length in four bytes, little-endian, and its encoding.
     func receiveTrees(_ body: InboundBody) async throws {
         try disk.check()
-        _ = try await BodyBridge.read(body, limit: Limits.trees) { [objects] source in
-            try objects.receive(try ObjectListSource(source, objectLimit: Limits.treeObject))
+        _ = try await BodyBridge.read(body, limit: Limits.trees) { [self] source in
+            let received = try objects.receive(try ObjectListSource(source, objectLimit: Limits.treeObject))
+            trimTrees()
+            return received
         }
     }
 

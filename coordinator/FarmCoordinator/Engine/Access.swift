@@ -21,8 +21,12 @@ public protocol ContextAccess: Sendable {
     /// Bytes of the files that the selections read: an estimate for placement.
     func contentBytes(root: Digest, selections: [TreeSelection]) async throws -> Int64
 
-    /// The build's steps will read these: their contents stay, whatever else is trimmed, until ``release(_:)``. Called again with more.
+    /// The build's steps will read these: their contents and all directories of the tree stay, whatever else is trimmed, until
+    /// ``release(_:)``. Called again when it is known what they really read: in place of what was held before.
     func hold(_ selections: Set<TreeSelection>, root: Digest, for build: String)
+
+    /// The build needs the directories of this tree too.
+    func holdTree(_ root: Digest, for build: String)
 
     /// The build has ended.
     func release(_ build: String)

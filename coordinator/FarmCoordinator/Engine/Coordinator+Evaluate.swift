@@ -92,6 +92,7 @@ extension Coordinator {
         }
         guard let files = record.files else { return nil }
         if files == root { return record }
+        contexts.holdTree(files, for: run.id)
         return try await contexts.hasTree(files) ? record : nil
     }
 
@@ -184,11 +185,12 @@ extension Coordinator {
     private func request(_ parts: Set<TreeSelection>, of run: BuildRun) async throws {
         guard let root = run.stored.request.contextRoot else { return }
         let ordered = parts.sorted { ($0.path, $0.wildcards ? 1 : 0) < ($1.path, $1.wildcards ? 1 : 0) }
+        // Before it is asked what is missing: what is here now must stay.
+        contexts.hold(run.requested.union(parts), root: root, for: run.id)
         for part in ordered { run.contextBytes[part] = try await contexts.contentBytes(root: root, selections: [part]) }
         let missing = try await contexts.missingContents(root: root, selections: ordered)
         guard run.isOpen else { return }
         run.requested.formUnion(parts)
-        contexts.hold(run.requested, root: root, for: run.id)
         guard !missing.isEmpty else { return }
         var all = Set(missing)
         if case .missing(let before) = run.contents { all.formUnion(before) }

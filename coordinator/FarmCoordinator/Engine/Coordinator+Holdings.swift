@@ -29,6 +29,7 @@ extension Coordinator {
     /// A generation that is not of the volume's present history is not counted, and its holder is told to drop it.
     func hold(_ held: HeldVolume, _ agent: String) {
         guard agentEntries[agent] != nil else { return }
+        adopt(held, of: agent)
         guard ledger.isCurrent(held) else {
             drop(volume: held.key, agent)
             return send(.dropVolume(held.key), to: agent)
@@ -38,6 +39,22 @@ extension Coordinator {
         scheduler.hold(volume: Grant.object(of: held.key), generation: held.generation, agent: agent)
         copies.suspect(held.key)
         outbox.append(.put(held, agent: agent))
+    }
+
+    private func adopt(_ held: HeldVolume, of agent: String) {
+        guard let found = ledger.adopt(held) else { return }
+        outbox.append(.put(found.volume))
+        quotaSuspects.insert(held.key.project)
+        logger.notice(
+            "an agent has a newer generation of a volume than the restored database knows: it counts",
+            metadata: [
+                "agent": "\(agent)", "project": "\(held.key.project)", "volume": "\(held.key.id)", "generation": "\(held.generation)",
+            ])
+        guard let floor = found.floor else { return }
+        outbox.append(.setGenerationFloor(floor))
+        logger.warning(
+            "the database is older than what agents have: was it brought back without `farm-coordinator restore`? Generations are numbered on from \(floor)"
+        )
     }
 
     func drop(volume: VolumeKey, _ agent: String) {

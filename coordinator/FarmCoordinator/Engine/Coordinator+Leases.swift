@@ -3,16 +3,14 @@ import Store
 
 // What happens when nothing happens.
 extension Coordinator {
-    /// Nanoseconds in a second.
-    private static let nano = 1e9
-
     /// Looks at leases and timeouts once.
     func tick() async {
         loseAgents()
         expireAssignments()
         expireTroubles()
         expireClients()
-        retain()
+        watchClock()
+        remindOfRetention()
         expireUnschedulable()
         expireVerifications()
         keepQuotas()
@@ -88,19 +86,5 @@ extension Coordinator {
                         message: "the client did not upload \(missing.count) files that steps read within \(minutes) min: submit again"))
             }
         }
-    }
-
-    private func retain() {
-        let now = clock.monotonic()
-        guard now - lastRetention > settings.retentionInterval else { return }
-        lastRetention = now
-        submissions = submissions.filter { builds[$0.value] != nil }
-        var limit = clock.now()
-        limit.nanoseconds -= Int64(settings.buildRetention * Self.nano)
-        outbox.append(.removeBuilds(finishedBefore: limit))
-        outbox.append(.removeRecords(madeBefore: limit))
-        var measured = clock.now()
-        measured.nanoseconds -= Int64(Self.bandwidthRetention * Self.nano)
-        outbox.append(.removeBandwidths(measuredBefore: measured))
     }
 }

@@ -4,9 +4,18 @@ import Store
 
 extension Coordinator {
     /// The build's events with a sequence above `after`, those to come too; ends after `finished`. A slow reader costs no memory.
-    /// - Throws: ``EngineError/notFound(_:)``
+    /// - Throws: ``EngineError/notFound(_:)``; ``EngineError/conflict(_:)`` where the reader knows more than there is.
     public func events(of build: String, after: Int) async throws -> BuildEvents {
         let id = try await storedBuild(build).id
+        if after > 0 {
+            let stored = try await store.lastEvent(of: id)
+            let last = max(stored, builds[id]?.sequence ?? 0)
+            guard after <= last else {
+                throw EngineError.conflict(
+                    "build \(id) has \(last) events here, and you have seen \(after): the farm was restored from an older backup. "
+                        + "`farm show \(id)` tells how the build stands; submit it again if it failed")
+            }
+        }
         return BuildEvents(build: id, after: after, store: store, bell: bell, tails: tails)
     }
 
@@ -78,7 +87,7 @@ extension Coordinator {
         for key in entry.volumes.keys { copies.suspect(key) }
         planCopies()
         schedule()
-        try await settle()
+        try await settle(patiently: false)
     }
 
     /// The build by its id or a prefix that is unique.

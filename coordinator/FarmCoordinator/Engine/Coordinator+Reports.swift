@@ -30,7 +30,7 @@ extension Coordinator {
     }
 
     private func take(_ report: AgentReport, from agent: String) {
-        if case .selection(let chain, let selection) = report.kind { outbox.append(.put(selection, chain: chain)) }
+        if case .selection(let chain, let selection) = report.kind { outbox.append(.put(selection, chain: chain, at: clock.now())) }
         if case .stepFinished(_, let outcome) = report.kind { keepResult(outcome, of: agent, at: report.time) }
         guard let entry = assignments[report.assignment], entry.stored.agent == agent else { return }
         assignments[report.assignment]?.confirmed = clock.monotonic()

@@ -6,6 +6,7 @@ extension Coordinator {
     /// Puts the stored state into memory. Agents count as heard of now: they have one lease to come back.
     func restore(_ state: StoredState) {
         let now = clock.monotonic()
+        if let away = clockWatch.start(wall: clock.now(), monotonic: now, remembered: state.clock) { warnOfClock(away) }
         for agent in state.agents {
             var entry = AgentEntry(stored: agent, session: nil, lastHeard: now)
             for layer in state.layers[agent.name] ?? [] {
@@ -22,7 +23,7 @@ extension Coordinator {
             }
         }
         restore(state.bandwidths)
-        ledger = VolumeLedger(volumes: state.volumes)
+        ledger = VolumeLedger(volumes: state.volumes, floor: state.generationFloor)
         quotaSuspects = Set(ledger.current.map(\.key.project))
         for duration in state.durations { durations[DurationKey(project: duration.project, stage: duration.stage)] = duration }
         for assignment in state.assignments {
@@ -52,6 +53,10 @@ extension Coordinator {
     func adopt(_ run: BuildRun) {
         builds[run.id] = run
         submissions[Self.submission(run.stored.request.requestID, user: run.stored.user)] = run.id
+        if let root = run.stored.request.contextRoot {
+            // Until it is known what its steps read: they may read all of it, and it may be here.
+            contexts.hold([TreeSelection(source: .context, path: "", wildcards: false)], root: root, for: run.id)
+        }
         bell.open(run.id, last: run.sequence)
         tails.open(run.id, last: run.sequence)
         run.wake()

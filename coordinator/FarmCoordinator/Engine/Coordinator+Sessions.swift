@@ -105,6 +105,9 @@ extension Coordinator {
         try await settle()
     }
 
+    /// What agents judge the grants by that they are shown.
+    public func wallClock() -> Timestamp { clock.now() }
+
     /// The agent lives.
     func heard(from agent: String) {
         agentEntries[agent]?.lastHeard = clock.monotonic()

@@ -20,7 +20,7 @@ extension Coordinator {
         if let id = submissions[submission] {
             let isUploaded = builds[id]?.stored.uploaded ?? true
             // That request's answer may not be durable yet.
-            try await settle()
+            try await settle(patiently: false)
             return SubmitResponse(build: id, started: isUploaded)
         }
         if let known { return SubmitResponse(build: known.id, started: known.uploaded || known.status.isFinal) }
@@ -31,7 +31,7 @@ extension Coordinator {
             createdAt: now)
         outbox.append(.insert(stored))
         adopt(BuildRun(stored, sequence: 0, clientSeen: clock.monotonic()))
-        try await settle()
+        try await settle(patiently: false)
         return SubmitResponse(build: stored.id, started: complete)
     }
 
@@ -48,7 +48,7 @@ extension Coordinator {
         run.stored.uploaded = true
         outbox.append(.update(run.stored))
         run.wake()
-        try await settle()
+        try await settle(patiently: false)
     }
 
     /// The contents that the build waits for now, each once.
@@ -76,7 +76,7 @@ extension Coordinator {
     public func cancel(_ build: String) async throws {
         guard let run = try await openBuild(build) else { return }
         finish(run, .cancelled, failure: BuildFailure(message: "cancelled"))
-        try await settle()
+        try await settle(patiently: false)
     }
 
     /// The build in memory; nil when it has ended.

@@ -96,7 +96,7 @@ extension Coordinator {
             throw EngineError.conflict("a step uses volume \(id) of project \(project) now: wait until it has ended, or cancel its build")
         }
         for key in keys { remove(volume: key) }
-        try await settle()
+        try await settle(patiently: false)
     }
 
     /// Gives a lock, or a place in the queue, back; whoever waited may have what it had.

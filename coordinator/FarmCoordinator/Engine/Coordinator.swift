@@ -64,6 +64,8 @@ public actor Coordinator {
     var quotaSuspects: Set<String> = []
     var nextNumber = 0
     var lastRetention: Double
+    var isRetaining = false
+    var clockWatch = ClockWatch()
     var lastSweep = -Double.infinity
 
     var outbox: [Change] = []
@@ -84,6 +86,16 @@ public actor Coordinator {
         case drive(build: String)
         case closeSession(agent: String, number: Int)
         case forgetVerifications(request: Int)
+        case complete(Delivery)
+        case retain
+    }
+
+    /// Changes on their way to the disk, and what leaves the process when they are there.
+    struct Delivery: Sendable {
+        fileprivate var commit: Commit
+        fileprivate var rung: [String: [EncodedEvent]]
+        fileprivate var commands: [(agent: String, command: AgentCommand)]
+        fileprivate var recorded: [Digest: StoredRecord]
     }
 
     /// Of a stage's usual duration.
@@ -129,6 +141,8 @@ public actor Coordinator {
                     case .drive(let build): await self.drive(build)
                     case .closeSession(let agent, let number): await self.closeSession(of: agent, number: number)
                     case .forgetVerifications(let request): await self.forgetVerifications(request: request)
+                    case .complete(let delivery): try? await self.complete(delivery)
+                    case .retain: await self.retain()
                     }
                 }
             }
@@ -150,17 +164,28 @@ public actor Coordinator {
 // What leaves the process.
 extension Coordinator {
     /// Returns when all changes so far, by whomever they were made, are durable; then tells those who wait for them.
-    /// - Throws: when the store refused a change: memory and disk differ then, and ``run()`` ends.
-    func settle() async throws {
-        let changes = outbox
-        let rung = self.rung
-        let commands = self.commands
-        let recorded = newRecords
+    ///
+    /// - Parameter patiently: false for who rather hears that the disk is full than waits until it is not. The changes stay in memory and are
+    ///   stored when there is room: who asks again finds them.
+    /// - Throws: when the store refused a change: memory and disk differ then, and ``run()`` ends. ``EngineError/unavailable(_:)`` for who
+    ///   is not patient.
+    func settle(patiently: Bool = true) async throws {
+        let delivery = Delivery(commit: store.write(outbox), rung: rung, commands: commands, recorded: newRecords)
         outbox = []
-        self.rung = [:]
-        self.commands = []
+        rung = [:]
+        commands = []
+        if patiently { return try await complete(delivery) }
+        enqueue(.complete(delivery))
         do {
-            try await store.write(changes).durable()
+            try await delivery.commit.durable(patiently: false)
+        } catch StoreError.unwritable(let trouble) {
+            throw EngineError.unavailable(trouble)
+        }
+    }
+
+    private func complete(_ delivery: Delivery) async throws {
+        do {
+            try await delivery.commit.durable()
         } catch {
             logger.critical("the store refused a change: memory and disk differ", metadata: ["error": "\(error)"])
             let failure = EngineError.unavailable("the coordinator could not store this: \(error)")
@@ -168,8 +193,8 @@ extension Coordinator {
             jobInput.finish()
             throw failure
         }
-        for (key, record) in recorded where newRecords[key] == record { newRecords[key] = nil }
-        for (build, events) in rung {
+        for (key, record) in delivery.recorded where newRecords[key] == record { newRecords[key] = nil }
+        for (build, events) in delivery.rung {
             tails.append(events, to: build)
             bell.ring(build, last: events.last?.event.sequence ?? 0)
             if builds[build] == nil {
@@ -177,7 +202,7 @@ extension Coordinator {
                 bell.close(build)
             }
         }
-        for (agent, command) in commands { deliver(command, to: agent) }
+        for (agent, command) in delivery.commands { deliver(command, to: agent) }
     }
 
     /// Gives the command to the agent once what led to it is durable.

@@ -20,6 +20,15 @@ public struct EngineSettings: Sendable, Equatable {
     public var grantLifetime: Double = 300
     /// Finished builds with their events are kept for so long: 30 days.
     public var buildRetention: Double = 30 * 86_400
+    /// What steps printed is kept for so long, if the build is.
+    public var logRetention: Double = 30 * 86_400
+    /// Bytes of all logs together, 0 for no limit: a disk for a coordinator has a few times that.
+    public var logLimit: Int64 = 16 << 30
+    /// Records whose layers nobody has are kept for so long: an agent may be away for holidays, and come back with them.
+    public var recordRetention: Double = 30 * 86_400
+    /// For how long nothing is removed for its age after the wall clock was moved: a day, in which somebody sees the warning or the clock
+    /// is put right.
+    public var clockDistrust: Double = 86_400
     /// How often old builds and records are removed.
     public var retentionInterval: Double = 3600
 

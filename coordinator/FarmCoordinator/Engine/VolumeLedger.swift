@@ -6,8 +6,11 @@ import Store
 /// The generations of all volumes: a value that numbers deltas into one line of history. Who holds which is the agents' part.
 struct VolumeLedger {
     private(set) var volumes: [VolumeKey: StoredVolume] = [:]
+    /// ``StoredState/generationFloor``
+    private(set) var floor: Int
 
-    init(volumes: [StoredVolume] = []) {
+    init(volumes: [StoredVolume] = [], floor: Int = 0) {
+        self.floor = floor
         for volume in volumes { self.volumes[volume.key] = volume }
     }
 
@@ -55,7 +58,7 @@ struct VolumeLedger {
         }
         if publication.parent > 0, publication.parent <= volume.removed { return .gone }
         guard publication.parent == head else { return .behind(head: head) }
-        volume.head += 1
+        volume.head = max(volume.head, floor) + 1
         volume.bytes = max(0, publication.bytes)
         volume.files = max(0, publication.files)
         volume.lastUse = max(volume.lastUse, time)
@@ -76,9 +79,41 @@ struct VolumeLedger {
         return true
     }
 
+    /// What an agent has of a part of the history that this ledger does not know, because it was restored from a backup.
+    struct Found: Equatable {
+        var volume: StoredVolume
+        /// Where the numbers had to be raised: the ledger was older than it knew.
+        var floor: Int?
+    }
+
+    /// Takes a generation that is newer than the ledger for the head: all numbers up to ``floor`` were given once and by one line of
+    /// history, so that it is what the number says. nil for one that is of no such part.
+    ///
+    /// A generation above the floor can only mean that the database was brought back to an earlier state by other means than a backup:
+    /// then the floor is raised, so that the numbers that were given meanwhile are not given again.
+    mutating func adopt(_ held: HeldVolume) -> Found? {
+        guard held.generation <= Restoration.largestGeneration, held.generation > head(of: held.key) else { return nil }
+        var volume = volumes[held.key] ?? StoredVolume(key: held.key)
+        guard held.generation > max(volume.head, volume.removed) else { return nil }
+        var raised: Int?
+        if held.generation > floor {
+            // Of a volume that nobody here knows: another farm's, more likely than a lost part of this one's history.
+            guard volumes[held.key] != nil, volume.head <= Restoration.largestGeneration - Restoration.leastGap else { return nil }
+            floor = min(held.generation + Restoration.leastGap, Restoration.largestGeneration)
+            raised = floor
+        }
+        volume.head = held.generation
+        // What it was made from is not known, nor how large it is.
+        volume.publications = []
+        volumes[held.key] = volume
+        return Found(volume: volume, floor: raised)
+    }
+
     /// Ends the volume's history. Its numbers go on, so that what an absent agent still has is never taken for something new.
     mutating func remove(_ key: VolumeKey) -> StoredVolume? {
         guard var volume = volumes[key], volume.head > volume.removed else { return nil }
+        // Also what a lost part of the history had numbered is of what was removed.
+        volume.head = max(volume.head, floor)
         volume.removed = volume.head
         volume.publications = []
         volume.bytes = 0

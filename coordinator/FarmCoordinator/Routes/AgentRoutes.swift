@@ -67,13 +67,16 @@ struct AgentRoutes: Sendable {
             let (lines, line) = AsyncStream.makeStream(of: AgentCommand.self)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
-                    for await command in commands { line.yield(command) }
+                    for await command in commands {
+                        line.yield(command)
+                        if case .welcome = command { line.yield(.clock(await engine.wallClock())) }
+                    }
                     line.finish()
                 }
                 group.addTask {
                     while true {
                         try await Task.sleep(for: Self.pingInterval)
-                        line.yield(.ping)
+                        line.yield(.clock(await engine.wallClock()))
                     }
                 }
                 // When the peer goes away this body is cancelled, the stream of commands loses its reader, and the engine hears of it.

@@ -49,9 +49,18 @@ public final class CoordinatorService: Sendable {
             let lock = try DirectoryLock(directory: layout.data)
             return (lock, try Store(path: layout.database, logger: log))
         }
+        if let restored = store.restoration {
+            log.notice(
+                "the database is a backup, and is the truth from now on",
+                metadata: [
+                    "taken": "\(restored.takenAt)", "failed builds": "\(restored.endedBuilds)",
+                    "generations from": "\(restored.generationFloor)",
+                ])
+        }
         await warn(ofCertificate: configuration.certificate, log)
         let disk = DiskReserve(directory: layout.data, reserved: configuration.reservedSpace)
-        let contexts = try await ContextStore(layout: layout, disk: disk, limit: configuration.contextLimit)
+        let contexts = try await ContextStore(
+            layout: layout, disk: disk, limit: configuration.contextLimit, treeLimit: configuration.treeLimit)
         let images = try await ImageLibrary(layout: layout, store: store, disk: disk, limit: configuration.imageLimit, log: log)
         let grants = try await BlockingPool.shared.run { try GrantKey(file: configuration.grantKey) }
         let engine = try await Coordinator(
@@ -86,11 +95,18 @@ public final class CoordinatorService: Sendable {
             metadata: ["file": "\(file)", "days": "\(days)"])
     }
 
+    /// After a start, before the database is read as a whole: agents and clients come back first.
+    static let checkDelay = Duration.seconds(30)
+
     /// Runs until the task is cancelled, then ends in order; throws when the engine can't go on.
     public func run() async throws {
         let result: Result<Void, any Error>
         do {
-            try await engine.run()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                defer { group.cancelAll() }
+                if store.wasLeftOpen { group.addTask { [self] in await checkStore() } }
+                try await engine.run()
+            }
             result = .success(())
         } catch is CancellationError {
             result = .success(())
@@ -100,6 +116,22 @@ public final class CoordinatorService: Sendable {
         // In a task of its own: this one is cancelled, and what it calls would take that for a wish to hurry.
         await Task { await stop() }.value
         try result.get()
+    }
+
+    /// What ended without closing its files may have been a machine that lost its power, on a disk that lies about what it has written.
+    private func checkStore() async {
+        do {
+            try await Task.sleep(for: Self.checkDelay)
+            guard let problem = try await store.check() else {
+                return log.info("the database was checked after an unclean end: all is well")
+            }
+            log.critical(
+                "the database is damaged: no builds are taken any more; restore the farm from a backup", metadata: ["problem": "\(problem)"]
+            )
+        } catch is CancellationError {
+        } catch {
+            log.warning("the database could not be checked", metadata: ["error": "\(error)"])
+        }
     }
 
     private func stop() async {

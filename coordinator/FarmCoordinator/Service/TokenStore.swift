@@ -55,6 +55,9 @@ public actor TokenStore {
         return token
     }
 
+    /// The names of the tokens in a file; none where there is no file. Blocks.
+    static func names(in file: String) throws -> [String] { try parse(FileAccess.read(file) ?? [], file: file).map(\.name) }
+
     private func reload() async {
         let file = self.file
         let state = try? await BlockingPool.shared.run { FileState(of: file) }
