@@ -173,4 +173,34 @@ import Testing
         #expect(access("\(checkout.folder)/libs/other", F_OK) == 0)
         #expect(access("\(checkout.folder)/libs/other/a", F_OK) != 0)
     }
+
+    @Test func `a checkout of another repository goes when it was not used for a month, and none that is in use`() throws {
+        let (old, used, other) = (try TemporaryRepository(), try TemporaryRepository(), try TemporaryRepository())
+        defer { for repository in [old, used, other] { repository.remove() } }
+        for repository in [old, used, other] {
+            try repository.write("one\n", to: "a")
+            try repository.commit()
+        }
+        func make(_ repository: TemporaryRepository) throws -> GitCheckout {
+            // They share the user's cache.
+            let found = try GitRepository.find(repository.folder, environment: repository.environment)
+            return try GitCheckout.make(found, environment: other.environment)
+        }
+        let gone = try make(old)
+        gone.release()
+        let kept = try make(used)
+        defer { kept.release() }
+        for checkout in [gone, kept] {
+            let lock = checkout.folder.dropLast("/tree".count) + "/lock"
+            let past = timespec(tv_sec: time(nil) - Int(GitCheckout.retention) - 60, tv_nsec: 0)
+            #expect(utimensat(AT_FDCWD, String(lock), [past, past], 0) == 0)
+        }
+        try make(other).release()
+        #expect(access(gone.folder, F_OK) != 0)
+        #expect(TemporaryRepository.text("\(kept.folder)/a") == "one\n")
+        // It comes back by itself.
+        let again = try make(old)
+        defer { again.release() }
+        #expect(TemporaryRepository.text("\(again.folder)/a") == "one\n")
+    }
 }

@@ -88,6 +88,8 @@ public struct Listings: Sendable {
             if vertex.cached { Screen.write("#\(vertex.number) CACHED\n", to: STDOUT_FILENO) }
             guard let error = vertex.error else { return }
             Screen.write("#\(vertex.number) ERROR: \(Printable.lines(error).joined(separator: " "))\n", to: STDOUT_FILENO)
+        // What is not a step's output is not mixed with it.
+        case .note(let text) where step == nil: Screen.write("# \(Printable.line(text))\n")
         default: break
         }
     }

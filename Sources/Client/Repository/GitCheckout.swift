@@ -14,15 +14,15 @@ struct GitCheckout: Sendable {
     /// Submissions of one repository that run at the same time have folders of their own; more than these wait for each other.
     private static let slots = 8
 
+    /// A checkout that no submission has used for so long goes: 30 days. It comes back by itself.
+    static let retention: Int64 = 30 * 86_400
+
     /// Switches off everything that would make other bytes of a file than those that were committed.
     private static let attributes = "* -text -eol -crlf -filter -ident -working-tree-encoding\n"
 
     /// Brings the folder to the commit. Blocks, in proportion to what differs. Throws ``ClientError``.
     static func make(_ repository: GitRepository, environment: [String: String]) throws(ClientError) -> GitCheckout {
-        guard let base = UserCache.folder("checkouts/\(Digest.of(repository.root).hex.prefix(32))", environment: environment) else {
-            throw .failed("there is no place for the commit's files: set HOME or XDG_CACHE_HOME, or build the folder as it is by --loose")
-        }
-        let (slot, lock) = try takeSlot(base)
+        let (slot, lock) = try takeSlot(of: Digest.of(repository.root).hex.prefix(32).description, environment: environment)
         do {
             try update(slot, to: repository, environment: environment)
         } catch {
@@ -35,7 +35,22 @@ struct GitCheckout: Sendable {
     /// Lets another submission have the folder.
     func release() { close(lock) }
 
-    private static func takeSlot(_ base: String) throws(ClientError) -> (folder: String, lock: Int32) {
+    private static func takeSlot(
+        of repository: String, environment: [String: String]
+    ) throws(ClientError) -> (folder: String, lock: Int32) {
+        guard let checkouts = UserCache.folder("checkouts", environment: environment) else {
+            throw .failed("there is no place for the commit's files: set HOME or XDG_CACHE_HOME, or build the folder as it is by --loose")
+        }
+        let gate = open("\(checkouts)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard gate >= 0 else { throw failure("\(checkouts)/lock") }
+        defer { close(gate) }
+        // One of another repository at most, so that no submission waits for long; the next one has the next.
+        StaleFolders.removeOne(in: checkouts, gate: gate, keeping: repository, unusedFor: retention)
+        // Nobody removes a folder while one of its slots is being taken.
+        while flock(gate, LOCK_SH) != 0, errno == EINTR {}
+        guard let base = UserCache.folder("checkouts/\(repository)", environment: environment) else {
+            throw failure("\(checkouts)/\(repository)")
+        }
         for number in 0..<slots {
             let slot = "\(base)/\(number)"
             guard mkdir(slot, 0o700) == 0 || errno == EEXIST else { throw failure(slot) }
@@ -44,7 +59,11 @@ struct GitCheckout: Sendable {
             var status = flock(descriptor, LOCK_EX | LOCK_NB)
             // The last one is waited for.
             while status != 0, errno == EINTR || number == slots - 1 { status = flock(descriptor, LOCK_EX) }
-            if status == 0 { return (slot, descriptor) }
+            if status == 0 {
+                // When it was last used.
+                futimens(descriptor, nil)
+                return (slot, descriptor)
+            }
             close(descriptor)
         }
         throw .failed("\(base): no folder there can be locked")
