@@ -75,6 +75,8 @@ public enum AgentCommand: Codable, Sendable {
     case verifyVolume(VerifyOrder)
     /// Sent now and then, so that both ends notice a dead connection.
     case ping
+    /// The coordinator's wall clock, by which grants expire. Sent as often.
+    case clock(Timestamp)
 }
 
 /// A stage given to an agent, under a lease that heartbeats renew.

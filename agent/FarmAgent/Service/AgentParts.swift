@@ -22,6 +22,7 @@ struct AgentParts: Sendable {
     let verifier: VolumeVerifier
     let peers: PeerClient
     let peerServer: PeerServer
+    let coordinatorTime: CoordinatorTime
     let services: StageServices
     let runner: StageRunner
     let holdings: Holdings
@@ -98,6 +99,7 @@ struct AgentParts: Sendable {
                     epoch: epoch, running: await runner.assignments, freeBytes: data.freeBytes, transfers: peers.meter.take()),
                 deadline: Heartbeats.deadline)
         }
+        let coordinatorTime = CoordinatorTime()
         return AgentParts(
             data: data, identity: identity, layers: layers, volumeStore: volumeStore, volumes: volumes,
             copier: VolumeCopier(
@@ -107,8 +109,9 @@ struct AgentParts: Sendable {
                 isBusy: { await !runner.isIdle }, removed: { holdings.removed($0) }, logger: logger),
             verifier: VolumeVerifier(volumes: volumes, api: api, logger: logger),
             peers: peers,
-            peerServer: PeerServer(store: volumeStore, layers: layers, now: { .now }, disclaim: { await volumes.correct($0) }),
-            services: services, runner: runner,
+            peerServer: PeerServer(
+                store: volumeStore, layers: layers, now: { coordinatorTime.now }, disclaim: { await volumes.correct($0) }),
+            coordinatorTime: coordinatorTime, services: services, runner: runner,
             holdings: holdings,
             heartbeats: heartbeats, layerCacheSize: configuration.layerCacheSize, labels: configuration.labels, slots: configuration.slots,
             resources: resources, epoch: epoch)
