@@ -10,6 +10,10 @@ public enum LoadKind: String, CaseIterable, Sendable {
     case cold
     /// As large as it has to be borne: 5,000 agents, 1,000,000 stages, 10,000 volumes.
     case scale
+    /// The rush with stages of which some always take the same time and others three times as long, or a third.
+    case uneven
+    /// The morning where every third agent is at the end of a line of 8 MB/s.
+    case lines
 }
 
 extension Load {
@@ -37,6 +41,15 @@ extension Load {
             maker.make(
                 "scale", agents: agents ?? 5_000, slots: 4, projects: 4_000, users: 5_000, stages: stages ?? 1_000_000,
                 arrival: { random, part in 3_600 * part + random.unit() }, hot: 0.2, failures: 50)
+        case .uneven:
+            maker.make(
+                "uneven", agents: agents ?? 32, slots: 4, projects: 60, users: 120, stages: stages ?? 8_000,
+                arrival: { random, part in (part * 12).rounded(.down) * 300 + 60 * random.unit() }, hot: 0.7, failures: 2,
+                spreads: [1.05, 1.25, 2, 3])
+        case .lines:
+            maker.make(
+                "lines", agents: agents ?? 24, slots: 4, projects: 40, users: 200, stages: stages ?? 9_000,
+                arrival: { random, part in 7_200 * (part * 0.85 + 0.15 * random.unit()) }, hot: 0.0, failures: 2, slowLine: 8e6)
         }
     }
 }
@@ -82,11 +95,13 @@ private struct LoadMaker {
 
     mutating func make(
         _ name: String, agents: Int, slots: Int, projects: Int, users: Int, stages: Int,
-        arrival: (inout SeededGenerator, Double) -> Double, hot: Double, failures: Int, late: Double? = nil
+        arrival: (inout SeededGenerator, Double) -> Double, hot: Double, failures: Int, late: Double? = nil,
+        spreads: [Double] = [1.25], slowLine: Double? = nil
     ) -> Load {
         var load = Load(name: name, agents: [], volumes: [], bases: [], builds: [])
         load.agents = (0..<agents).map { number in
-            Load.Agent(joins: late != nil && number % 2 == 1 ? late ?? 0 : 0, slots: slots, bandwidth: 110e6)
+            Load.Agent(
+                joins: late != nil && number % 2 == 1 ? late ?? 0 : 0, slots: slots, bandwidth: number % 3 == 2 ? slowLine ?? 110e6 : 110e6)
         }
         var shapes: [Project] = []
         for _ in 0..<projects {
@@ -104,7 +119,8 @@ private struct LoadMaker {
                 stages: shape.kinds.enumerated().map { kind, shape in
                     Load.Stage(
                         kind: kind, dependencies: shape.dependencies,
-                        duration: max(0.2, random.spread(median: shape.median, factor: 1.25)), volumes: shape.volumes,
+                        duration: max(0.2, random.spread(median: shape.median, factor: spreads[(number + kind) % spreads.count])),
+                        volumes: shape.volumes,
                         layerBytes: shape.layerBytes)
                 })
             made += build.stages.count

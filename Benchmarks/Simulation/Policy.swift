@@ -13,8 +13,15 @@ public protocol PlacementPolicy {
     mutating func lost(_ stage: SimulatedStage)
     mutating func hold(layer: Int, _ agent: Int)
     mutating func hold(volume: Int, generation: Int, _ agent: Int)
+    /// The agent has received so much in that time.
+    mutating func received(_ bytes: Int64, seconds: Double, _ agent: Int)
     /// Stages to start now. Everything that was ready and is not mentioned waits.
     mutating func decide(_ now: Double) -> [(stage: Int, agent: Int)]
+}
+
+extension PlacementPolicy {
+    // Most don't care.
+    public mutating func received(_ bytes: Int64, seconds: Double, _ agent: Int) {}
 }
 
 /// A stage that is ready, as the policies see it: without its real duration.
@@ -26,6 +33,8 @@ public struct SimulatedStage: Sendable {
     public var user: Int
     /// The mean of this project's stages of this kind so far; nil for the first.
     public var usualDuration: Double?
+    /// A standard deviation of that; nil for the first few.
+    public var usualDeviation: Double?
     public var layers: [(layer: Int, bytes: Int64)]
     public var volumes: [(volume: Int, head: Int, bytes: Int64, changes: [Int64])]
 }
@@ -34,13 +43,21 @@ public struct SimulatedStage: Sendable {
 public struct FarmPolicy: PlacementPolicy {
     public let name = "farm"
     private var scheduler: Scheduler
+    private let spreads: Bool
+    private let measures: Bool
 
     private static let platform = Platform(os: "linux", architecture: "amd64")
 
     /// Stages of the simulation have their slots to themselves: with hardly any contention.
     ///
-    /// - Parameter copying: nil for the scheduler's own value.
-    public init(copying: Double? = nil, copyingBehind: Double? = nil) {
+    /// - Parameters:
+    ///   - copying: nil for the scheduler's own value.
+    ///   - copyingBehind: the same.
+    ///   - spreads: whether it is told by how much durations differ.
+    ///   - measures: whether it is told how fast agents receive.
+    public init(copying: Double? = nil, copyingBehind: Double? = nil, spreads: Bool = true, measures: Bool = true) {
+        self.spreads = spreads
+        self.measures = measures
         var policy = SchedulingPolicy()
         policy.contention = 0.1
         if let copying { policy.copying = copying }
@@ -64,6 +81,7 @@ public struct FarmPolicy: PlacementPolicy {
             id: "\(stage.number)", owner: StageOwner(project: "p\(stage.project)", user: "u\(stage.user)", build: "b\(stage.build)"),
             platform: Self.platform)
         demand.usualDuration = stage.usualDuration
+        demand.usualDeviation = spreads ? stage.usualDeviation : nil
         demand.layers = stage.layers.map { LayerDescriptor(diffID: Self.layer($0.layer), size: $0.bytes) }
         demand.volumes = stage.volumes.map { VolumeDemand(name: "v\($0.volume)", head: $0.head, bytes: $0.bytes, changes: $0.changes) }
         scheduler.submit(demand)
@@ -74,6 +92,11 @@ public struct FarmPolicy: PlacementPolicy {
     public mutating func hold(layer: Int, _ agent: Int) { scheduler.hold(Self.layer(layer), agent: Self.agent(agent)) }
     public mutating func hold(volume: Int, generation: Int, _ agent: Int) {
         scheduler.hold(volume: "v\(volume)", generation: generation, agent: Self.agent(agent))
+    }
+
+    public mutating func received(_ bytes: Int64, seconds: Double, _ agent: Int) {
+        // From whom makes no difference here.
+        if measures { scheduler.transferred(from: nil, to: Self.agent(agent), bytes: bytes, seconds: seconds) }
     }
 
     public mutating func decide(_ now: Double) -> [(stage: Int, agent: Int)] {

@@ -19,7 +19,7 @@ public struct Simulator<Policy: PlacementPolicy> {
     private var agents: [Agent]
     private var heads: [Int]
     private var deltas: [[Int64]]
-    private var usual: [Kind: (mean: Double, count: Int)] = [:]
+    private var usual: [Kind: (mean: Double, variance: Double, count: Int)] = [:]
     private var figures: Figures
     private let clock = ContinuousClock()
 
@@ -33,6 +33,8 @@ public struct Simulator<Policy: PlacementPolicy> {
         var agent = -1
         var attempt = 0
         var isDone = false
+        /// Bytes that were brought for it.
+        var received: Int64 = 0
         var simulated: SimulatedStage?
     }
 
@@ -130,9 +132,10 @@ public struct Simulator<Policy: PlacementPolicy> {
         let first = stage - place.stage
         var layers: [(layer: Int, bytes: Int64)] = [(-1 - build.project, load.bases[build.project])]
         for dependency in shape.dependencies { layers.append((first + dependency, build.stages[dependency].layerBytes)) }
+        let known = usual[Kind(project: build.project, kind: shape.kind)]
         let simulated = SimulatedStage(
             number: stage, build: place.build, project: build.project, user: build.user,
-            usualDuration: usual[Kind(project: build.project, kind: shape.kind)]?.mean, layers: layers,
+            usualDuration: known?.mean, usualDeviation: known.flatMap { $0.count < 3 ? nil : $0.variance.squareRoot() }, layers: layers,
             volumes: shape.volumes.map { ($0, heads[$0], load.volumes[$0].bytes, deltas[$0].reversed()) })
         states[stage].simulated = simulated
         timed { $0.ready(simulated) }
@@ -174,6 +177,7 @@ public struct Simulator<Policy: PlacementPolicy> {
         agents[agent].running.insert(stage)
         figures.bytes += bytes
         figures.transfers += transfer
+        states[stage].received = bytes
         figures.waits.append(now + transfer - states[stage].ready)
         events.add(
             now + transfer + load.builds[place.build].stages[place.stage].duration, .end(stage: stage, attempt: states[stage].attempt))
@@ -190,8 +194,11 @@ public struct Simulator<Policy: PlacementPolicy> {
         agents[agent].running.remove(stage)
         agents[agent].layers.insert(stage)
         let now = now
+        let received = states[stage].received
+        let bandwidth = load.agents[agent].bandwidth
         timed {
             $0.end(simulated, now)
+            if received > 0 { $0.received(received, seconds: Double(received) / bandwidth, agent) }
             $0.hold(layer: stage, agent)
         }
         for volume in shape.volumes {
@@ -204,8 +211,12 @@ public struct Simulator<Policy: PlacementPolicy> {
             timed { $0.hold(volume: volume, generation: head, agent) }
         }
         let kind = Kind(project: build.project, kind: shape.kind)
-        let before = usual[kind] ?? (0, 0)
-        usual[kind] = (before.mean + (shape.duration - before.mean) / Double(min(before.count + 1, 10)), before.count + 1)
+        let before = usual[kind] ?? (0, 0, 0)
+        let share = 1 / Double(min(before.count + 1, 10))
+        let difference = shape.duration - before.mean
+        usual[kind] = (
+            before.mean + share * difference, (1 - share) * (before.variance + share * difference * difference), before.count + 1
+        )
         for dependent in dependents[stage] {
             open[dependent] -= 1
             if open[dependent] == 0 {

@@ -23,6 +23,8 @@ import Store
     var copying: Double?
     @Option(help: "The same while more stages wait than there are slots.")
     var copyingBehind: Double?
+    @Flag(help: "Don't tell it by how much durations differ.") var noSpreads = false
+    @Flag(help: "Don't tell it how fast agents receive.") var noMeasuring = false
     @Flag(help: "Farm's scheduler alone.") var alone = false
     @Option(help: "Write all figures there, as JSON.") var json: String?
 
@@ -78,7 +80,7 @@ import Store
             print(Table.row(figures))
             all.append(figures)
         }
-        var farm = Simulator(load, FarmPolicy(copying: copying, copyingBehind: copyingBehind))
+        var farm = Simulator(load, FarmPolicy(copying: copying, copyingBehind: copyingBehind, spreads: !noSpreads, measures: !noMeasuring))
         note(farm.run())
         if comparing, !alone {
             for choice in SimplePolicy.Choice.allCases {

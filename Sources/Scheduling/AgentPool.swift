@@ -21,12 +21,12 @@ struct Occupation: Sendable {
             let end = start + duration
             return max(end, now + max(Self.least, end > now ? 0 : (now - start) * overdue))
         }
-        let ran = max(0, now - start)
+        let left = start + duration - now
+        if left > 0 { return now + max(Self.least, left) }
         // Durations are skewed to the right, as logarithmic normal ones: what has run as long as it usually does goes on for nearly one
         // deviation more, and that hardly changes with the time that it runs longer. Far beyond, something is otherwise than usual.
-        let more = deviation * Self.overdueDeviations * min(1, duration > 0 ? ran / duration : 1)
-        let beyond = max(0, ran - duration - Self.unusual * deviation)
-        return now + max(Self.least, max(duration - ran, more) + beyond * overdue)
+        let beyond = max(0, -left - Self.unusual * deviation)
+        return now + max(Self.least, Self.overdueDeviations * deviation + beyond * overdue)
     }
 
     /// What runs is never taken to end at once: its slot is not free. More than what is lost in adding it to any clock.

@@ -74,7 +74,8 @@ public struct AgentProfile: Sendable, Hashable {
         if !missing.isEmpty { return "it has not the label \(Explanation.labels(missing))" }
         if !runs(stage.platform) { return "it does not run \(stage.platform)" }
         if !isLargeEnough(for: stage) {
-            return "it has \(Explanation.number(cpus)) CPUs and \(Explanation.bytes(memory)) of memory for stages"
+            if let withoutLimits { return "no stage can reserve anything there: \(withoutLimits)" }
+            return "a stage can have \(Explanation.number(largestCPUs)) CPUs and \(Explanation.bytes(largestMemory)) of memory there"
         }
         if let path = refused(stage) { return "it does not let builds mount \(path)" }
         return condition == .ready ? nil : "it is \(condition.text)"

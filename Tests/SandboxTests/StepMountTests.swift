@@ -121,6 +121,25 @@ struct StepMountTests {
         #expect(error.map { "\($0)".contains(target) } == true, "\(String(describing: error))")
     }
 
+    @Test(arguments: ["/cache/link", "/cache/link/x", "/cache/self/1/root", "/cache/up/x"])
+    func `a target through a link inside another mount is the step's fault`(target: String) async throws {
+        let bench = try Bench()
+        let source = try source(bench)
+        symlink("/proc", source + "/self")
+        symlink("/tmp", source + "/link")
+        symlink("../../etc", source + "/up")
+        let error = await #expect(throws: SandboxError.self) {
+            _ = try await bench.shell("true") {
+                $0.mounts = [
+                    .init(target: "/cache", source: .path(source), readOnly: false),
+                    .init(target: target, source: .tmpfs(size: nil), readOnly: false),
+                ]
+            }
+        }
+        #expect(error?.isOfMachine == false, "\(String(describing: error))")
+        #expect(error.map { "\($0)".contains(target) } == true, "\(String(describing: error))")
+    }
+
     @Test(arguments: ["/bin/busybox/x", "/" + String(repeating: "x", count: 300)])
     func `a working directory that no machine can have is the step's fault`(directory: String) async throws {
         let bench = try Bench()

@@ -101,7 +101,15 @@ struct MountLayout {
             return
         }
         guard let source = place.source else { return }
-        let path = source + (try RootPath.resolve(String(target.dropFirst(place.target.count)), in: source))
+        let rest = String(target.dropFirst(place.target.count))
+        let found = try RootPath.resolve(rest, in: source)
+        // The runtime would follow it from the step's root, to where nothing was made for it, or into /proc.
+        guard found == rest else {
+            throw .badMount(
+                target: shown,
+                reason: "the way there goes through a symbolic link in what is mounted at \(place.target); name the place that it leads to")
+        }
+        let path = source + found
         if Files.exists(path) { return }
         if place.readOnly { throw .badMount(target: shown, reason: "the mount at \(place.target) is read-only and has no such path") }
         nested.append(NestedPoint(directory: source, path: path, isDirectory: isDirectory))
