@@ -59,7 +59,10 @@ public final class BindCache: Sendable {
     /// - Parameters:
     ///   - path: of the mount's source; no wildcards.
     ///   - contents: gives the contents of the files.
-    public func source(_ path: String, in selector: TreeSelector, contents: any ContentProvider) throws -> Source {
+    ///   - interruption: ends the work early, by `CancellationError`.
+    public func source(
+        _ path: String, in selector: TreeSelector, contents: any ContentProvider, interruption: Interruption? = nil
+    ) throws -> Source {
         let matches = try selector.select(path, wildcards: false)
         guard let match = matches.first else { throw FileTreeError.notFound(path: path) }
         let name = try selector.digest(of: matches).hex
@@ -69,7 +72,7 @@ public final class BindCache: Sendable {
             return "\(directory)/\(Self.asidePrefix)\(state.nextAside)"
         }
         defer { try? FileRemoval.remove(Array(aside.utf8)) }
-        let bytes = try make(match, of: selector, at: aside, contents)
+        let bytes = try make(match, of: selector, at: aside, contents, interruption)
         // Another thread may have made the same meanwhile: theirs stays.
         if rename(aside, "\(directory)/\(name)") != 0, errno != EEXIST, errno != ENOTEMPTY {
             throw FileStepError.system(operation: "rename", path: Array(aside.utf8), code: errno)
@@ -81,8 +84,9 @@ public final class BindCache: Sendable {
         return held
     }
 
-    private func make(_ match: SelectedEntry, of selector: TreeSelector, at aside: String, _ contents: any ContentProvider) throws -> UInt64
-    {
+    private func make(
+        _ match: SelectedEntry, of selector: TreeSelector, at aside: String, _ contents: any ContentProvider, _ interruption: Interruption?
+    ) throws -> UInt64 {
         for path in [aside, "\(aside)/below", "\(aside)/upper"] where mkdir(path, 0o755) != 0 {
             throw FileStepError.system(operation: "make directory", path: Array(path.utf8), code: errno)
         }
@@ -95,7 +99,7 @@ public final class BindCache: Sendable {
             try plan.add(entry, at: joined(Array(Self.contentName.utf8), path), owner: .root, mode: nil)
         }
         let input = CopyInput.context(reader: selector.reader, root: Digest.of(""), contents: contents)
-        var writer = try CopyWriter(target: target, input: input)
+        var writer = try CopyWriter(target: target, input: input, interruption: interruption)
         try writer.write(plan)
         return bytes
     }

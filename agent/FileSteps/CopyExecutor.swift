@@ -39,13 +39,16 @@ public struct CopyExecutor {
 
     private let target: CopyTarget
     private let scratch: String
+    private let interruption: Interruption?
 
     /// - Parameters:
     ///   - target: where to write.
     ///   - scratch: a directory that is there, for archives while they are looked at.
-    public init(target: CopyTarget, scratch: String) {
+    ///   - interruption: ends the work early, by `CancellationError`.
+    public init(target: CopyTarget, scratch: String, interruption: Interruption? = nil) {
         self.target = target
         self.scratch = scratch
+        self.interruption = interruption
     }
 
     /// Carries out the operation.
@@ -54,7 +57,7 @@ public struct CopyExecutor {
         let owner = try copy.owner.map { try OwnerResolver(resolver: open.resolver).owner($0) }
         var copying = Copying(
             copy: copy, owner: owner, target: open, planner: try CopyPlanner(copy: copy, target: open, owner: owner),
-            writer: try CopyWriter(target: open, input: input), scratch: Array(scratch.utf8))
+            writer: try CopyWriter(target: open, input: input, interruption: interruption), scratch: Array(scratch.utf8))
         defer { copying.removeScratchFiles() }
         // An archive that is left out is not unpacked either, and its content need not be here.
         let rules = try PathRules(excludes: copy.excludes, filter: copy.filter)

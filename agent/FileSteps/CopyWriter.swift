@@ -14,16 +14,18 @@ struct CopyWriter {
     private let provider: (any ContentProvider)?
     private let source: RootResolver?
     private let linksFiles: Bool
+    private let interruption: Interruption?
     /// Files of earlier layers that have a name in this one: a second name would make them links of each other in the image.
     private var linked: Set<FileIdentity> = []
     /// First names of files of the source that have several.
     private var firstNames: [FileIdentity: [UInt8]] = [:]
 
     /// - Parameter linksFiles: false where what is made may be changed afterwards: it must not be a file of an earlier layer then.
-    init(target: OpenTarget, input: CopyInput, linksFiles: Bool = true) throws {
+    init(target: OpenTarget, input: CopyInput, linksFiles: Bool = true, interruption: Interruption? = nil) throws {
         self.target = target
         self.linksFiles = linksFiles
-        writer = TreeWriter(target: target)
+        self.interruption = interruption
+        writer = TreeWriter(target: target, interruption: interruption)
         switch input {
         case .context(_, _, let contents):
             provider = contents
@@ -42,6 +44,7 @@ struct CopyWriter {
         for directory in directories { try writer.makeDirectory(directory) }
         var wanted: [Digest: [PlannedFile]] = [:]
         for file in plan.files {
+            try interruption?.check()
             switch file.content {
             case .symlink, .fifo, .device: try writer.makeNode(file)
             case .whiteout: try writer.makeWhiteout(file.path)
@@ -130,6 +133,7 @@ struct CopyWriter {
         var wanted = files
         let reader = ContentPackReader(pack)
         while let header = try reader.next() {
+            try interruption?.check()
             guard let files = wanted.removeValue(forKey: header.digest), let first = files.first else {
                 try reader.skip()
                 continue

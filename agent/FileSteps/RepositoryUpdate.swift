@@ -1,3 +1,4 @@
+import BlockingIO
 import BuildPlan
 import Digests
 import FileTree
@@ -20,12 +21,16 @@ public struct RepositoryUpdate {
     private let reader: any TreeReader
     private let old: Digest?
     private let new: Digest
+    private let interruption: Interruption?
 
     /// - Parameters:
     ///   - reader: has the directories of the mappings in both trees.
     ///   - old: the root as of which the files are there; nil where there are none.
     ///   - new: the root as of which they shall be there.
-    public init(_ mappings: [GitMapping], reader: any TreeReader, from old: Digest?, to new: Digest) {
+    public init(
+        _ mappings: [GitMapping], reader: any TreeReader, from old: Digest?, to new: Digest, interruption: Interruption? = nil
+    ) {
+        self.interruption = interruption
         self.mappings = mappings
         self.reader = reader
         self.old = old
@@ -57,7 +62,8 @@ public struct RepositoryUpdate {
         }
         try planRemovals(differences, places, open, &plan)
         var writer = try CopyWriter(
-            target: open, input: .context(reader: reader, root: new, contents: contents), linksFiles: linksFiles)
+            target: open, input: .context(reader: reader, root: new, contents: contents), linksFiles: linksFiles, interruption: interruption
+        )
         try writer.write(plan)
         return writer.result
     }

@@ -1,3 +1,4 @@
+import BlockingIO
 import CLinux
 import FileTree
 import Glibc
@@ -9,13 +10,20 @@ final class TreeWriter {
     /// Open directories: few enough for many steps at once within the usual 1,024 descriptors of a process.
     private static let cacheLimit = 64
     private static let bufferSize = 256 << 10
+    /// Bytes that the kernel copies at a time: between two of them the work can be interrupted.
+    private static let rangeSize = 64 << 20
 
     private let target: OpenTarget
     private var parents: [[UInt8]: FileDescriptor] = [:]
     private var buffer = [UInt8](repeating: 0, count: bufferSize)
     private var rangeCopyWorks = true
 
-    init(target: OpenTarget) { self.target = target }
+    private let interruption: Interruption?
+
+    init(target: OpenTarget, interruption: Interruption? = nil) {
+        self.target = target
+        self.interruption = interruption
+    }
 
     // MARK: Directories
 
@@ -179,7 +187,8 @@ final class TreeWriter {
         }
         // In the kernel where it can; between two file systems it can't.
         while rangeCopyWorks {
-            let count = clinux_copy_file_range(source.number, file.number, 1 << 30)
+            try interruption?.check()
+            let count = clinux_copy_file_range(source.number, file.number, Self.rangeSize)
             if count == 0 { return }
             if count > 0 { continue }
             if errno == EINTR { continue }
@@ -188,6 +197,7 @@ final class TreeWriter {
         }
         try buffer.withUnsafeMutableBytes { buffer in
             while true {
+                try interruption?.check()
                 let count = try source.read(into: buffer)
                 if count == 0 { return }
                 try file.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))

@@ -12,14 +12,17 @@ import Volumes
 struct ContextContents: ContentProvider {
     let api: APIClient
     let layers: LayerStore
+    /// Ends what is fetched, and with it the wait for it.
+    let interruption: Interruption
 
     private let meter: TransferMeter
     private let counter = ByteCounter()
 
-    init(services: StageServices) {
+    init(services: StageServices, interruption: Interruption) {
         api = services.api
         layers = services.layers
         meter = services.fetcher.meter
+        self.interruption = interruption
     }
 
     /// Bytes that came from the coordinator so far.
@@ -33,8 +36,8 @@ struct ContextContents: ContentProvider {
         for digest in digests { digest.withUnsafeBytes { body.append(contentsOf: $0) } }
         let pipe = BytePipe()
         let request = body
-        // Ends with the pipe: its reader abandons it, or has it all.
-        Task { [api, counter, meter] in
+        // Ends with the pipe: its reader abandons it, has it all, or is interrupted.
+        let task = Task { [api, counter, meter] in
             var bytes: Int64 = 0
             meter.begin(from: nil)
             defer { meter.end(from: nil, bytes: bytes) }
@@ -49,6 +52,10 @@ struct ContextContents: ContentProvider {
             } catch {
                 pipe.finish(throwing: error)
             }
+        }
+        interruption.whenInterrupted {
+            task.cancel()
+            pipe.finish(throwing: CancellationError())
         }
         return AbandoningSource(pipe)
     }

@@ -18,9 +18,10 @@ extension StageRun {
         let result = Mutex(CopyResult())
         let layer = try await services.slots.run {
             try await makeLayer(above: layers) { room in
-                try await BlockingPool.shared.run {
+                try await BlockingPool.shared.run { interruption in
                     let copied = try inTarget(of: copy, layers: paths, room: room, scope: scope) { target in
-                        try CopyExecutor(target: target, scratch: scope.folder.path).run(copy, from: input())
+                        try CopyExecutor(target: target, scratch: scope.folder.path, interruption: interruption)
+                            .run(copy, from: input(interruption))
                     }
                     result.withLock { $0 = copied }
                 }
@@ -85,12 +86,13 @@ extension StageRun {
         fileprivate let services: StageServices
 
         func write(into room: Snapshot.Room, above layers: [String], linksFiles: Bool, scope: StepScope) async throws -> CopyResult {
-            try await BlockingPool.shared.run {
+            try await BlockingPool.shared.run { interruption in
                 let below = try Snapshot.mount(layers: layers, scratch: try scope.directory())
                 defer { below.unmount() }
-                let contents = ContextContents(services: services)
-                return try RepositoryUpdate(mappings, reader: services.contexts.objects, from: old, to: new).run(
-                    target: .layer(below: below.path, upper: room.upper), contents: contents, linksFiles: linksFiles)
+                let contents = ContextContents(services: services, interruption: interruption)
+                return try RepositoryUpdate(mappings, reader: services.contexts.objects, from: old, to: new, interruption: interruption)
+                    .run(
+                        target: .layer(below: below.path, upper: room.upper), contents: contents, linksFiles: linksFiles)
             }
         }
     }
@@ -105,19 +107,21 @@ extension StageRun {
         return FilesUpdate(mappings: mappings, old: old, new: new, services: services)
     }
 
-    /// Where the files come from. Made anew for each use: an executor's input is for one thread.
-    private func input(of copy: CopyOperation, in scope: StepScope) async throws -> @Sendable () -> CopyInput {
+    /// Where the files come from. Made anew for each use: an executor's input is for one thread, and ends with that one's work.
+    private func input(of copy: CopyOperation, in scope: StepScope) async throws -> @Sendable (Interruption) -> CopyInput {
         let readsTree = copy.sources.contains { if case .tree = $0 { true } else { false } }
-        guard readsTree else { return { .none } }
+        guard readsTree else { return { _ in .none } }
         guard copy.from != .context else {
             let root = try contextRoot()
             // The digests of the inputs have brought the directories.
-            let contents = ContextContents(services: services)
-            let objects = services.contexts.objects
-            return { .context(reader: objects, root: root, contents: contents) }
+            return { [services] interruption in
+                .context(
+                    reader: services.contexts.objects, root: root,
+                    contents: ContextContents(services: services, interruption: interruption))
+            }
         }
         let root = try await scope.root(of: copy.from, layers: try layers(of: copy.from))
-        return { .root(path: root) }
+        return { _ in .root(path: root) }
     }
 
     /// An archive that is unpacked may replace anything, which takes a mounted root; the rest is written into the layer itself.
@@ -139,12 +143,13 @@ extension StageRun {
     func materialize(_ selection: TreeSelection, in scope: StepScope) async throws -> (path: String, bytes: Int64) {
         let root = try contextRoot()
         try await services.contexts.bring(selection, root: root)
-        let contents = ContextContents(services: services)
-        let source = try await BlockingPool.shared.run { [services] in
+        let (source, bytes) = try await BlockingPool.shared.run { [services] interruption in
+            let contents = ContextContents(services: services, interruption: interruption)
             let selector = TreeSelector(reader: services.contexts.objects, root: root)
-            return try services.binds.source(selection.path, in: selector, contents: contents)
+            let source = try services.binds.source(selection.path, in: selector, contents: contents, interruption: interruption)
+            return (source, contents.fetchedBytes)
         }
         scope.atEnd { withExtendedLifetime(source) {} }
-        return (source.path, contents.fetchedBytes)
+        return (source.path, bytes)
     }
 }
