@@ -181,6 +181,22 @@ import Testing
         #expect(view.running.count == 1 && view.vertices.count == 2)
     }
 
+    @Test func `a step that another build runs is shown as it runs there, and ends as cached`() {
+        var view = BuildView()
+        for event in events.prefix(4) { _ = view.apply(event) }
+        _ = view.apply(event(9, 500, .stageRetried(stage: 0, reason: "agent-1 is lost")))
+        let changes = view.apply(event(10, 600, .stepShared(stage: 0, step: 1, build: "other", agent: "agent-2")))
+        #expect(changes.contains(.note("#2 runs in build other already, on agent-2: shared")), "\(changes)")
+        #expect(view.running.map(\.agent) == ["agent-2"])
+        _ = view.apply(event(11, 700, .log(stage: 0, step: 1, text: "from there\n")))
+        #expect(view.running.first?.tail.last == "from there")
+        _ = view.apply(
+            event(
+                12, 800,
+                .stepFinished(stage: 0, step: 1, status: .succeeded, cached: true, exitCode: nil, error: nil, bytes: ReceivedBytes())))
+        #expect(view.running.isEmpty && view.vertices.last?.cached == true)
+    }
+
     @Test(arguments: [
         ("plain", "plain"), ("\u{1B}[1;31mred\u{1B}[0m", "red"), ("\u{1B}]0;title\u{07}text", "text"), ("10%\r20%\r100%", "100%"),
         ("end\r", "end"),

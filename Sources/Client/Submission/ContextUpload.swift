@@ -38,6 +38,23 @@ struct ContextUpload: Sendable {
         if !missing.isEmpty { _ = try await api.send("POST", "/api/v1/trees", body: body, deadline: nil).body.collect(upTo: 1 << 20) }
     }
 
+    /// Sends all that the build needs, as soon as that is known: nobody is there later.
+    func sendAllContents(for build: String) async throws {
+        let base = "/api/v1/builds/\(percentEncoded(build))"
+        while true {
+            do {
+                let answer = try await api.send("GET", base + "/needs?settled=true")
+                let digests = try Self.digests(in: try await answer.body.collect(upTo: tree.files.count * Digest.byteCount))
+                // 202: the plan is not made yet.
+                if answer.status == 202 { continue }
+                if digests.isEmpty { return }
+                try await stream(digests, to: base + "/contents")
+            } catch let error where ClientError.isTransient(error) {
+                try await Task.sleep(for: .milliseconds(Int.random(in: 300...900)))
+            }
+        }
+    }
+
     /// Asks which file contents are missing and streams them; tried again when the connection is lost on the way.
     func sendContents(for build: String) async throws {
         let base = "/api/v1/builds/\(percentEncoded(build))"

@@ -32,8 +32,11 @@ struct Submission: Sendable {
         let context = try await loadContext()
         let build = try await start(context)
         await screen.accepted(build, page: page(build))
-        if options.detach { return (build, Outcome()) }
         do {
+            if options.detach {
+                try await ContextUpload(api: api, tree: context).sendAllContents(for: build)
+                return (build, Outcome())
+            }
             return (build, try await follow(build, context: context))
         } catch is CancellationError {
             // The task was cancelled by a signal: the build goes with it, told outside of the cancelled task.

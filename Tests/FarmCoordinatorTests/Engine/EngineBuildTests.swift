@@ -224,6 +224,26 @@ import Testing
         }
     }
 
+    @Test func `a client that will leave is told all that the build needs once that is known, and no sooner`() async throws {
+        try await withFarm { farm, _ in
+            farm.contexts.set("a", "text")
+            farm.contexts.state.withLock { ($0.hidesContents, $0.hasTree) = (true, false) }
+            let request = try Make.request(Make.plan([Make.stage("main", [Make.run("one"), Make.copy("a")])]))
+            let build = try await farm.engine.submit(request, user: "u").build
+            let engine = farm.engine
+            let asked = Task { try await engine.settledNeeds(of: build) }
+            #expect(try await engine.needs(of: build).isEmpty)
+            farm.contexts.state.withLock { $0.hasTree = true }
+            try await engine.start(build)
+            #expect(try await asked.value == [Digest.of("text")])
+            farm.contexts.state.withLock { _ = $0.stored.insert(Digest.of("text")) }
+            try await engine.contentsArrived(for: build)
+            #expect(try await engine.settledNeeds(of: build) == [])
+            _ = try await farm.finish(build)
+            #expect(try await engine.settledNeeds(of: build) == [])
+        }
+    }
+
     @Test func `a client that never uploads ends its build, not the farm`() async throws {
         try await withFarm { farm, agents in
             farm.contexts.set("a", "text")

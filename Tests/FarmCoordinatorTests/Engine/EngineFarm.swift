@@ -172,6 +172,16 @@ actor FakeAgent {
         number = 0
     }
 
+    /// All layers that it made, in order.
+    var made: [Digest] { layers.map(\.diffID) }
+
+    /// It goes on, and knows nothing of what it was told to run.
+    func lose() {
+        for task in tasks { task.cancel() }
+        tasks = []
+        running = []
+    }
+
     private func take(_ command: AgentCommand) {
         commands.append(command)
         switch command {

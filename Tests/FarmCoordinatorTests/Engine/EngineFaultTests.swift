@@ -5,6 +5,15 @@ import Testing
 
 @testable import FarmCoordinator
 
+extension EngineSettings {
+    /// The first attempt that fails is the last.
+    static var once: EngineSettings {
+        var settings = EngineSettings()
+        settings.maximumAttempts = 1
+        return settings
+    }
+}
+
 @Suite("Loss and restart", .timeLimit(.minutes(1))) struct EngineFaultTests {
     @Test func `a lost agent's stage goes on elsewhere, without the steps that another holds`() async throws {
         let farm = try await EngineFarm()
@@ -73,6 +82,26 @@ import Testing
         #expect(events.contains { if case .stageRetried(0, "agent-1 was restarted") = $0.kind { true } else { false } })
         let status = try await farm.engine.describe(id).status
         #expect(status == .succeeded)
+        await farm.end()
+    }
+
+    @Test func `an agent that comes back without what it was given gets it again at once, and that is no failed attempt`() async throws {
+        let farm = try await EngineFarm(settings: .once)
+        let agent = FakeAgent("agent-1", farm.engine, farm.contexts)
+        await agent.play("RUN one", .hang)
+        try await agent.join()
+        let id = try await farm.submit(Make.plan([Make.stage("main", [Make.run("one")])]))
+        try await eventually { await agent.received.count == 1 }
+        await agent.lose()
+        await agent.letGo()
+        // As after a restart of the coordinator between the decision and the sending: no lease passes.
+        try await farm.restart()
+        await agent.move(to: farm.engine)
+        try await agent.join()
+        let events = try await farm.finish(id)
+        #expect(events.contains { if case .stageRetried(0, "agent-1 did not get it") = $0.kind { true } else { false } })
+        let shown = try await farm.engine.describe(id)
+        #expect(shown.status == .succeeded, "\(shown.error ?? "")")
         await farm.end()
     }
 

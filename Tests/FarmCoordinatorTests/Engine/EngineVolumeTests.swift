@@ -189,8 +189,16 @@ import Testing
             await agents[0].commands.contains { if case .export(let order) = $0 { order.tags == ["t"] } else { false } }
         }
         _ = try await farm.engine.locate(LayerQuery(purpose: "e", layers: [base]), from: "a")
+        // It is lost before it has sent anything: whoever waits for it is told, and another is asked.
+        await agents[0].die()
+        await farm.engine.exporterLost("e")
         await farm.engine.exportEnded("e")
         await #expect(throws: EngineError.self) { try await farm.engine.locate(LayerQuery(purpose: "e", layers: [base]), from: "a") }
+        let next = try await farm.engine.orderExport(id: "f", build: id, type: .oci, tags: [], besides: ["a"])
+        #expect(next == "b")
+        await #expect(throws: EngineError.self) {
+            try await farm.engine.orderExport(id: "g", build: id, type: .oci, tags: [], besides: ["a", "b"])
+        }
         await farm.end()
     }
 }

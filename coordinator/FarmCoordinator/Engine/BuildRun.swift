@@ -18,6 +18,8 @@ final class BuildRun {
     /// Of the last event.
     var sequence: Int
     var contents = Contents.complete
+    /// It was looked at what can run: what it needs of its client was asked for.
+    var isExamined = false
     /// What was reported a moment ago decides what it can do: the store must have it.
     var readsNewest = false
     /// The client was asked for the secrets, and has not answered yet.

@@ -133,6 +133,7 @@ extension Coordinator {
         run.stored.image = image
         run.stored.images = images
         forgetSecrets(of: run.id)
+        needsBell.close(run.id)
         contexts.release(run.id)
         outbox.append(.update(run.stored))
         emit(

@@ -27,6 +27,8 @@ extension Coordinator {
         if run.isOpen, resolved.plan.targets.allSatisfy({ run.stages.indices.contains($0) && run.stages[$0].isDone }) {
             try finish(run, resolved)
         }
+        run.isExamined = true
+        needsBell.ring(run.id, last: 1)
         schedule()
     }
 

@@ -59,16 +59,19 @@ extension Coordinator {
     /// - Parameters:
     ///   - id: chosen by the caller, who takes the archive under it and calls ``exportEnded(_:)``.
     ///   - name: of several images; nil for the target.
+    ///   - tried: agents that could not.
     /// - Returns: the agent's name.
     /// - Throws: ``EngineError/conflict(_:)`` when the build has no image, ``EngineError/unavailable(_:)`` when no agent is there or a
     ///   layer can't be had any more.
-    public func orderExport(id: String, build: String, image name: String? = nil, type: ExportType, tags: [String]) async throws -> String {
+    public func orderExport(
+        id: String, build: String, image name: String? = nil, type: ExportType, tags: [String], besides tried: Set<String> = []
+    ) async throws -> String {
         let stored = try await storedBuild(build)
         let image = try Self.image(name, of: stored)
         if let gone = image.layers.first(where: { !isAvailable($0) }) {
             throw EngineError.unavailable("layer \(gone.diffID) of build \(stored.id) is not in the farm any more: submit the build again")
         }
-        let able = agentEntries.values.filter { $0.session != nil && isReachable($0) }
+        let able = agentEntries.values.filter { $0.session != nil && isReachable($0) && !tried.contains($0.name) }
         func missing(_ agent: AgentEntry) -> Int64 {
             image.layers.reduce(0) { agent.layers.contains($1.diffID) ? $0 : $0 &+ $1.size }
         }
@@ -79,6 +82,7 @@ extension Coordinator {
         }
         guard let best else { throw EngineError.unavailable("no agent is connected that could make the archive") }
         exports[id] = best.name
+        exportBell.open(id, last: 0)
         send(
             .export(ExportOrder(id: id, type: type, layers: image.layers, config: image.config, manifest: image.manifest, tags: tags)),
             to: best.name)
@@ -99,7 +103,17 @@ extension Coordinator {
     }
 
     /// The archive has arrived or has failed: the agent may not ask for its layers any more.
-    public func exportEnded(_ id: String) async { exports[id] = nil }
+    public func exportEnded(_ id: String) async {
+        exports[id] = nil
+        exportBell.close(id)
+    }
+
+    /// Returns when the agent that makes the archive is gone, the export has ended, or the task is cancelled.
+    public func exporterLost(_ id: String) async { await exportBell.wait(for: id, after: 0) }
+
+    func noteLostExports(of agent: String) {
+        for (id, exporter) in exports where exporter == agent { exportBell.ring(id, last: 1) }
+    }
 
     /// Stages that the agent has.
     func running(on agent: String) -> Int { assignments.values.count { $0.stored.agent == agent } }

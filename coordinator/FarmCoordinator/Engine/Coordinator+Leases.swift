@@ -35,6 +35,7 @@ extension Coordinator {
             agentEntries[name]?.session = nil
             profile(name)
             copies.forget(agent: name)
+            noteLostExports(of: name)
             logger.warning("an agent is lost", metadata: ["agent": "\(name)"])
             lost.append(name)
         }

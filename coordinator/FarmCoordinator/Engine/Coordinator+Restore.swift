@@ -59,6 +59,7 @@ extension Coordinator {
         }
         bell.open(run.id, last: run.sequence)
         tails.open(run.id, last: run.sequence)
+        needsBell.open(run.id, last: 0)
         run.wake()
         enqueue(.drive(build: run.id))
     }

@@ -69,6 +69,7 @@ extension Coordinator {
         agentEntries[agent]?.session = nil
         profile(agent)
         copies.forget(agent: agent)
+        noteLostExports(of: agent)
         logger.info("an agent's session has ended", metadata: ["agent": "\(agent)"])
     }
 
@@ -140,8 +141,13 @@ extension Coordinator {
             } else if isRestarted {
                 lostStages += 1
                 retry(id, reason: "\(agent) was restarted", avoiding: false)
+            } else {
+                // It runs it not, and has nothing to say of it that is not stored: it never got it. That is nobody's failure.
+                if let run = builds[assignment.stored.build], run.stages.indices.contains(assignment.stored.stage) {
+                    run.stages[assignment.stored.stage].row.excused += 1
+                }
+                retry(id, reason: "\(agent) did not get it", avoiding: false)
             }
-            // Else its last reports may be on their way: the lease decides.
         }
         // What was lost was counted then.
         if lostStages > 0, !wasLost {

@@ -59,6 +59,26 @@ extension Coordinator {
         return missing.sorted()
     }
 
+    /// How long a question waits for the plan before it is answered with "not yet": shorter than any client of HTTP waits.
+    static let needsWait = Duration.seconds(20)
+
+    /// The same, once it is known: nil where that takes longer than ``needsWait``. What a build needs is all asked for before anything of it
+    /// runs; afterwards only what was lost meanwhile.
+    public func settledNeeds(of build: String) async throws -> [Digest]? {
+        guard let run = try await openBuild(build) else { return [] }
+        if !run.isExamined {
+            await withTaskGroup(of: Void.self) { [needsBell] group in
+                group.addTask { await needsBell.wait(for: build, after: 0) }
+                group.addTask { try? await Task.sleep(for: Self.needsWait) }
+                _ = await group.next()
+                group.cancelAll()
+            }
+            try Task.checkCancellation()
+        }
+        guard run.isExamined || !run.isOpen else { return nil }
+        return try await needs(of: build)
+    }
+
     /// File contents have been stored; the build goes on when it has all it needs.
     public func contentsArrived(for build: String) async throws {
         guard let run = try await openBuild(build) else { return }

@@ -52,6 +52,10 @@ public actor Coordinator {
     var durations: [DurationKey: StoredDuration] = [:]
     /// The agent that makes an archive, by the export's id.
     var exports: [String: String] = [:]
+    /// Tells those who wait for an export that its agent is gone.
+    let exportBell = Bell()
+    /// Wakes those who want to know what contents a build needs.
+    let needsBell = Bell()
     var copies = VolumeCopies()
     var troubles = AgentTroubles()
     /// Measured bandwidths that are not stored yet, bytes a second.

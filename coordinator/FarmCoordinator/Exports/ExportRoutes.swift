@@ -33,28 +33,61 @@ struct ExportRoutes: Sendable {
         }
         // A HEAD must not set an agent to work.
         guard request.request.method == "GET" else { return ServerResponse(status: 200) }
-        let id = RandomName.make()
-        let export = await bridge.open(id)
-        do {
-            _ = try await engine.orderExport(id: id, build: request.parameter("id"), image: request.query("image"), type: type, tags: tags)
-            let (first, body) = try await export.firstPart(timeout: Self.patience)
-            return ServerResponse(
-                status: 200, headers: [HeaderField("content-type", "application/x-tar")],
-                body: .stream(length: nil) { writer in
-                    do {
-                        try await writer.write(first)
-                        for try await part in body { try await writer.write(part) }
-                        export.succeed()
-                        await end(id)
-                    } catch {
-                        await end(id)
-                        throw error
-                    }
-                })
-        } catch {
-            await end(id)
-            throw error
+        var tried: Set<String> = []
+        var failure: RouteError?
+        while true {
+            let id = RandomName.make()
+            let export = await bridge.open(id)
+            let agent: String
+            do {
+                agent = try await engine.orderExport(
+                    id: id, build: request.parameter("id"), image: request.query("image"), type: type, tags: tags, besides: tried)
+            } catch {
+                await end(id)
+                // Nobody is left who could: what the last one said tells more.
+                throw failure ?? error
+            }
+            do {
+                return try await answer(id, export, from: agent)
+            } catch let error as RouteError {
+                await end(id)
+                // Before the first byte: another agent may have the layers, or the room for them.
+                guard case .badGateway(let message) = error, !Task.isCancelled else { throw error }
+                tried.insert(agent)
+                failure = .badGateway(tried.count > 1 ? "\(message) (\(tried.count) agents were asked)" : message)
+            } catch {
+                await end(id)
+                throw error
+            }
         }
+    }
+
+    /// The archive as the agent sends it, once it has begun.
+    private func answer(_ id: String, _ export: Export, from agent: String) async throws -> ServerResponse {
+        let (first, body) = try await withThrowingTaskGroup { group in
+            group.addTask { try await export.firstPart(timeout: Self.patience) }
+            group.addTask { [engine] in
+                await engine.exporterLost(id)
+                try Task.checkCancellation()
+                throw RouteError.badGateway("\(agent), which made the archive, was lost before it began to send")
+            }
+            defer { group.cancelAll() }
+            guard let begun = try await group.next() else { throw CancellationError() }
+            return begun
+        }
+        return ServerResponse(
+            status: 200, headers: [HeaderField("content-type", "application/x-tar")],
+            body: .stream(length: nil) { writer in
+                do {
+                    try await writer.write(first)
+                    for try await part in body { try await writer.write(part) }
+                    export.succeed()
+                    await end(id)
+                } catch {
+                    await end(id)
+                    throw error
+                }
+            })
     }
 
     private func end(_ id: String) async {

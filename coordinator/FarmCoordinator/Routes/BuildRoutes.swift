@@ -41,7 +41,12 @@ struct BuildRoutes: Sendable {
             },
             Route("GET", "/api/v1/builds/{id}/events", .client, events),
             Route("GET", "/api/v1/builds/{id}/needs", .client) { request in
-                .octets(DigestList.bytes(of: try await engine.needs(of: request.parameter("id"))))
+                // For a client that will leave: not before all is known.
+                guard request.query("settled") == "true" else {
+                    return .octets(DigestList.bytes(of: try await engine.needs(of: request.parameter("id"))))
+                }
+                guard let needs = try await engine.settledNeeds(of: request.parameter("id")) else { return ServerResponse(status: 202) }
+                return .octets(DigestList.bytes(of: needs))
             },
             Route("POST", "/api/v1/builds/{id}/contents", .client) { request in
                 // A build that is not there must not fill the disk.
