@@ -54,7 +54,8 @@ struct SharingTests {
     private func runs(_ project: String) async throws -> Int {
         let other = try TemporaryFolder()
         defer { other.remove() }
-        try other.write("FROM busybox\nRUN --mount=type=cache,target=/c echo \"it ran $(wc -l < /c/runs) times in \(project)\"\n", to: "Dockerfile")
+        let count = "echo \"it ran $(wc -l < /c/runs) times in \(project)\""
+        try other.write("FROM busybox\nRUN --mount=type=cache,target=/c \(count)\n", to: "Dockerfile")
         let result = try await cluster.farm("submit", "--progress", "plain", "--project", project, other.root)
         let words = result.error.split { $0 == " " || $0 == "\n" }
         // The command itself is shown too.

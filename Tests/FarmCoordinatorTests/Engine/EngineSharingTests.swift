@@ -358,6 +358,12 @@ import Testing
             let second = try await farm.submit(plan, project: "q")
             try await eventuallyRuns(second, farm)
             try await farm.engine.cancel(first)
+            // A step that had ended before it heard of that would have left its record.
+            try await eventually {
+                var ended = 0
+                for agent in agents { ended += await agent.cancelled.count }
+                return ended == 1
+            }
             await letGo(agents)
             _ = try await farm.finish(second)
             #expect(try await farm.engine.describe(second).status == .succeeded)

@@ -98,9 +98,11 @@ extension Coordinator {
         return try await contexts.hasTree(files) ? record : nil
     }
 
-    private func storedRecord(_ key: Digest) async throws -> StoredRecord? {
-        if let record = newRecords[key] { return record }
-        return try await store.record(key)
+    /// The record of a key, also one that was made while the store was asked.
+    func storedRecord(_ key: Digest) async throws -> StoredRecord? {
+        if let record = recentRecords[key] { return record }
+        let record = try await store.record(key)
+        return recentRecords[key] ?? record
     }
 
     private func inputs(of step: Step, _ run: BuildRun) async throws -> [Digest]? {

@@ -12,9 +12,9 @@ extension Coordinator {
     /// The record of a key, if its layer can be had.
     public func record(_ query: RecordQuery, from agent: String) async throws -> RecordAnswer {
         let entry = try leased(query.assignment, to: agent)
-        // The record may have been reported a moment ago and not be on the disk yet.
+        guard let record = try await storedRecord(query.key), isAvailable(record.layer) else { return try noRecord(query, from: agent) }
+        // It may have been reported a moment ago and not be on the disk yet.
         try await settle()
-        guard let record = try await store.record(query.key), isAvailable(record.layer) else { return try noRecord(query, from: agent) }
         // What comes next starts from the state of the repository that the layer has: that must be known here.
         if let files = record.files, files != builds[entry.stored.build]?.stored.request.contextRoot, try await !contexts.hasTree(files) {
             return try noRecord(query, from: agent)

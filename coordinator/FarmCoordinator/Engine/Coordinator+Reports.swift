@@ -71,7 +71,7 @@ extension Coordinator {
     private func keepResult(_ outcome: StepOutcome, of agent: String, at time: Timestamp) {
         guard outcome.status == .succeeded, !outcome.cached, let layer = outcome.layer, let key = outcome.key else { return }
         let record = StoredRecord(key: key, layer: layer, createdAt: outcome.created ?? time, files: outcome.files)
-        newRecords[key] = record
+        recentRecords.insert(record)
         outbox.append(.put(record))
         hold(layer, agent)
     }

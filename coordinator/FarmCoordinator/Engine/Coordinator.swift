@@ -73,8 +73,7 @@ public actor Coordinator {
     var lastSweep = -Double.infinity
 
     var outbox: [Change] = []
-    /// Records that may not be readable in the store yet.
-    var newRecords: [Digest: StoredRecord] = [:]
+    var recentRecords = RecentRecords()
     /// Events by build, in order.
     private var rung: [String: [EncodedEvent]] = [:]
     private var commands: [(agent: String, command: AgentCommand)] = []
@@ -99,7 +98,6 @@ public actor Coordinator {
         fileprivate var commit: Commit
         fileprivate var rung: [String: [EncodedEvent]]
         fileprivate var commands: [(agent: String, command: AgentCommand)]
-        fileprivate var recorded: [Digest: StoredRecord]
     }
 
     /// Of a stage's usual duration.
@@ -174,7 +172,7 @@ extension Coordinator {
     /// - Throws: when the store refused a change: memory and disk differ then, and ``run()`` ends. ``EngineError/unavailable(_:)`` for who
     ///   is not patient.
     func settle(patiently: Bool = true) async throws {
-        let delivery = Delivery(commit: store.write(outbox), rung: rung, commands: commands, recorded: newRecords)
+        let delivery = Delivery(commit: store.write(outbox), rung: rung, commands: commands)
         outbox = []
         rung = [:]
         commands = []
@@ -197,7 +195,6 @@ extension Coordinator {
             jobInput.finish()
             throw failure
         }
-        for (key, record) in delivery.recorded where newRecords[key] == record { newRecords[key] = nil }
         for (build, events) in delivery.rung {
             tails.append(events, to: build)
             bell.ring(build, last: events.last?.event.sequence ?? 0)
