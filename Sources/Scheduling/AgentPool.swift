@@ -55,6 +55,8 @@ struct PooledAgent: Sendable {
     var running: [Occupation] = []
     /// Stages that wait for a slot here, in order.
     var reserved: [Occupation] = []
+    /// Whose turn of them it is; nil where none wait.
+    var line: WaitingLine?
 
     var isReady: Bool { profile.condition == .ready }
     /// Slots that nobody has and nobody waits for.
@@ -233,6 +235,36 @@ struct AgentPool: Sendable {
             labelled[label]?.remove(index)
             if labelled[label]?.isEmpty == true { labelled[label] = nil }
         }
+    }
+
+    /// The stage waits for the agent from now on, or goes on waiting.
+    mutating func reserve(_ stage: String, _ owner: StageOwner, _ index: Int, policy: SchedulingPolicy) {
+        var line = agents[index].line ?? WaitingLine(policy: policy)
+        agents[index].line = nil
+        line.append(stage, owner)
+        agents[index].line = line
+    }
+
+    /// It waits there no more.
+    mutating func leaveLine(_ stage: String, _ owner: StageOwner, _ index: Int) {
+        agents[index].line?.remove(stage, owner)
+        if agents[index].reserved.isEmpty { agents[index].line = nil }
+    }
+
+    /// One of those that waited there runs now.
+    mutating func charge(_ index: Int, _ owner: StageOwner, _ seconds: Double) { agents[index].line?.charge(owner, seconds) }
+
+    /// Brings those to the front of what is reserved whose turn it is, as many as there are slots for.
+    mutating func takeTurns(_ index: Int) {
+        let slots = agents[index].profile.slots - agents[index].running.count
+        guard slots > 0, agents[index].reserved.count > 1 else { return }
+        var first: [Occupation] = []
+        while first.count < slots, let stage = agents[index].line?.popFirst() {
+            if let place = agents[index].reserved.firstIndex(where: { $0.stage == stage }) {
+                first.append(agents[index].reserved.remove(at: place))
+            }
+        }
+        agents[index].reserved.insert(contentsOf: first, at: 0)
     }
 
     // MARK: Asking

@@ -2,8 +2,9 @@
 /// and within a build in the order of arrival.
 ///
 /// Each level is start-time fair queueing (Goyal, Vin, Cheng 1996): who has had the least service for its weight comes next; who was away
-/// comes back at the present level, without credit and without debt of others. So among n that always have work, one with share w waits
-/// for a stage's length times the others' weights over w, at most, however long the others' queues are.
+/// comes back at the present level, without credit and without debt of others. So among n that have work, one with weight w of W together has
+/// its next turn after W/w + n - 1 stages at most (its own among them), however long the others' queues are. Those n are the ones that wait at
+/// the same time: who comes, is served and goes moves the level on, so that an endless row of newcomers passes nobody for ever.
 ///
 /// Costs are seconds of a slot: expected ones when a stage is taken, put right by ``charge(_:_:)`` when it has ended.
 struct FairQueue: Sendable {
@@ -12,8 +13,12 @@ struct FairQueue: Sendable {
         var weight: Double
         /// Service had, in seconds divided by the weight.
         var pass: Double
-        /// Of the children: the pass of the one that was served last.
+        /// Of the children: where newcomers begin. The pass of the one that was served last, or more.
         var level: Double = 0
+        /// Of the children that are active: the sum of their weights.
+        var activeWeight: Double = 0
+        /// Where it begins, from its parent's level: what has priority begins before others that have had nothing yet.
+        var start: Double = 0
         /// Changes with the pass and with being active: older entries in the parent's heap are void.
         var version = 0
         var isActive = false
@@ -63,7 +68,7 @@ struct FairQueue: Sendable {
     mutating func append(_ stage: String, _ owner: StageOwner) {
         let project = node(Self.root, owner.project, weight: policy.weight(of: owner.project), limit: policy.limit(of: owner.project))
         let user = node(project, owner.user, weight: policy.weight(ofUser: owner.user))
-        let build = node(user, owner.build, weight: Self.share(owner))
+        let build = node(user, owner.build, weight: Self.share(owner), start: policy.unknownDuration * (1 / Self.share(owner) - 1))
         nodes[build].stages.append(stage)
         var current = build
         while current >= 0 {
@@ -105,8 +110,18 @@ struct FairQueue: Sendable {
                 default: Self.share(owner)
                 }
             nodes[current].pass += seconds / weight
+            if seconds > 0, nodes[current].waiting == 0 { advance(nodes[current].parent, by: seconds, weight: weight) }
             if nodes[current].isActive { offer(current) }
         }
+        // A build is forgotten with its last stage.
+        if seconds > 0, path(of: owner).count == 2, let user = path(of: owner).first {
+            advance(user, by: seconds, weight: Self.share(owner))
+        }
+    }
+
+    /// Somebody who has nothing more that waits was served: the level rises as much as it does on average for those that still wait.
+    private mutating func advance(_ parent: Int, by seconds: Double, weight: Double) {
+        nodes[parent].level += seconds / (nodes[parent].activeWeight + weight)
     }
 
     /// A taken stage has ended, or waits no more for an agent: its project may have another.
@@ -142,14 +157,17 @@ struct FairQueue: Sendable {
         owner.priority >= 0 ? Double(1 << owner.priority) : 1 / Double(1 << -owner.priority)
     }
 
-    private mutating func node(_ parent: Int, _ name: String, weight: Double, limit: Int = .max) -> Int {
+    private mutating func node(_ parent: Int, _ name: String, weight: Double, limit: Int = .max, start: Double = 0) -> Int {
         let path = Path(parent: parent, name: name)
         if let known = indexes[path] { return known }
-        let node = Node(
-            parent: parent, weight: weight, pass: nodes[parent].level, limit: limit, children: Heap(by: Turn.isBefore), name: name)
+        var node = Node(
+            parent: parent, weight: weight, pass: nodes[parent].level + start, limit: limit, children: Heap(by: Turn.isBefore), name: name)
+        node.start = start
         let index: Int
         if let reused = free.popLast() {
             index = reused
+            // Turns of the one that was here before are still in the heap, and must not count for this one.
+            node.version = nodes[index].version
             nodes[index] = node
         } else {
             index = nodes.count
@@ -163,9 +181,17 @@ struct FairQueue: Sendable {
     private mutating func activate(_ index: Int) {
         guard !nodes[index].isActive, nodes[index].waiting > 0, nodes[index].taken < nodes[index].limit else { return }
         let parent = nodes[index].parent
-        nodes[index].pass = max(nodes[index].pass, nodes[parent].level)
+        nodes[index].pass = max(nodes[index].pass, nodes[parent].level + nodes[index].start)
         nodes[index].isActive = true
+        nodes[parent].activeWeight += nodes[index].weight
         offer(index)
+    }
+
+    private mutating func deactivate(_ index: Int) {
+        guard nodes[index].isActive else { return }
+        nodes[index].isActive = false
+        let parent = nodes[index].parent
+        nodes[parent].activeWeight = max(0, nodes[parent].activeWeight - nodes[index].weight)
     }
 
     private mutating func offer(_ index: Int) {
@@ -181,7 +207,7 @@ struct FairQueue: Sendable {
             let child = nodes[turn.node]
             if child.parent == parent, child.isActive, child.version == turn.version {
                 if child.taken < child.limit, child.waiting > 0 { return turn.node }
-                nodes[turn.node].isActive = false
+                deactivate(turn.node)
             }
             _ = nodes[parent].children.popFirst()
         }
@@ -193,7 +219,7 @@ struct FairQueue: Sendable {
         nodes[Self.root].waiting -= 1
         for current in path {
             nodes[current].waiting -= 1
-            if nodes[current].waiting == 0 { nodes[current].isActive = false }
+            if nodes[current].waiting == 0 { deactivate(current) }
         }
         // A build without stages is forgotten: what it had counts with its user.
         if let build = path.first, nodes[build].waiting == 0 {

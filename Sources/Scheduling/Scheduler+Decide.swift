@@ -28,6 +28,7 @@ extension Scheduler {
         var found: [String] = []
         for agent in changed.sorted() {
             guard let index = pool.index(of: agent) else { continue }
+            pool.takeTurns(index)
             found += pool.agents[index].reserved.map(\.stage)
         }
         changed = []
@@ -63,12 +64,18 @@ extension Scheduler {
         let placement = compare(entry, now, waiting: (agent, place))
         if let best = placement?.candidates.first, best.queue > 0, best.agent == name {
             pool.change(agent) { $0.reserved[place].duration = best.transfer + best.run }
+            pool.reserve(stage, entry.demand.owner, agent, policy: policy)
             stages[stage]?.compared = now
             reservations.append((stage, now))
             return nil
         }
         pool.change(agent) { $0.reserved.remove(at: place) }
-        return carryOut(placement, stage, now)
+        let decision = carryOut(placement, stage, now)
+        if case .place(let placed) = decision, placed.agent == name, let best = placed.candidates.first {
+            pool.charge(agent, entry.demand.owner, best.transfer + best.run)
+        }
+        pool.leaveLine(stage, entry.demand.owner, agent)
+        return decision
     }
 
     /// Decides for a stage that has its turn, and takes the slot or the place in the queue of the agent.
@@ -94,6 +101,7 @@ extension Scheduler {
         if best.queue > 0 {
             stages[stage]?.place = .reserved(agent: best.agent)
             pool.change(index) { $0.reserved.append(occupation) }
+            pool.reserve(stage, entry.demand.owner, index, policy: policy)
             reservations.append((stage, now))
             return .wait(placement)
         }

@@ -154,7 +154,7 @@ public struct Scheduler: Sendable {
         case .queued: _ = queue.remove(stage, entry.demand.owner)
         case .blocked: blocked[stage] = nil
         case .reserved(let agent), .running(let agent):
-            vacate(stage, agent)
+            vacate(stage, entry.demand.owner, agent)
             queue.charge(entry.demand.owner, -entry.charged)
             queue.giveBack(entry.demand.owner)
         }
@@ -165,7 +165,7 @@ public struct Scheduler: Sendable {
         guard let entry = stages[stage] else { return }
         guard case .running(let agent) = entry.place else { return withdraw(stage) }
         stages[stage] = nil
-        vacate(stage, agent)
+        vacate(stage, entry.demand.owner, agent)
         queue.charge(entry.demand.owner, max(0, now - entry.start) - entry.charged)
         queue.giveBack(entry.demand.owner)
     }
@@ -215,12 +215,13 @@ public struct Scheduler: Sendable {
             memory: stage.memory)
     }
 
-    private mutating func vacate(_ stage: String, _ agent: String) {
+    private mutating func vacate(_ stage: String, _ owner: StageOwner, _ agent: String) {
         guard let index = pool.index(of: agent) else { return }
         pool.change(index) { agent in
             agent.running.removeAll { $0.stage == stage }
             agent.reserved.removeAll { $0.stage == stage }
         }
+        pool.leaveLine(stage, owner, index)
         if !pool.agents[index].reserved.isEmpty { changed.insert(agent) }
     }
 

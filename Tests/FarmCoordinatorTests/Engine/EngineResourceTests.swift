@@ -76,6 +76,45 @@ import Testing
         await farm.end()
     }
 
+    @Test func `a build of high priority is not behind others that wait for the same agent`() async throws {
+        let farm = try await EngineFarm()
+        let busy = FakeAgent("agent-1", farm.engine, farm.contexts)
+        await busy.play("RUN hold", .hang)
+        try await busy.join(slots: 1)
+        // It has a free slot all the time, so that whoever wants the other one is looked at, and gets in its line, at once.
+        try await FakeAgent("agent-2", farm.engine, farm.contexts).join(slots: 1)
+        func submit(_ command: String, priority: Int) async throws -> String {
+            try await farm.submit(
+                plan(command),
+                options: options { ($0.priority, $0.require) = (priority, ["name": "agent-1"]) })
+        }
+        var builds = [try await submit("hold", priority: 0)]
+        try await eventually { await busy.received.count == 1 }
+        for number in 0..<4 { builds.append(try await submit("low \(number)", priority: -2)) }
+        builds.append(try await submit("high", priority: 2))
+        for id in builds.dropFirst() {
+            try await eventually { try await farm.engine.describe(id).stages.first?.placement?.hasPrefix("waits for agent-1") == true }
+        }
+        await busy.letGo()
+        for id in builds { _ = try await farm.finish(id) }
+        #expect(await busy.ran.prefix(2) == ["RUN hold", "RUN high"])
+        await farm.end()
+    }
+
+    @Test func `equal steps with different memory do not wait for each other`() async throws {
+        let farm = try await EngineFarm()
+        let agent = FakeAgent("agent-1", farm.engine, farm.contexts)
+        await agent.play("RUN one", .hang)
+        try await agent.join(slots: 4, resources: Self.resources)
+        let small = try await farm.submit(plan("one"), options: options { $0.memory = 1 << 30 })
+        let large = try await farm.submit(plan("one"), options: options { $0.memory = 2 << 30 })
+        try await eventually { await agent.received.count == 2 }
+        await agent.letGo()
+        for id in [small, large] { _ = try await farm.finish(id) }
+        #expect(Set(await agent.received.map(\.memory)) == [1 << 30, 2 << 30])
+        await farm.end()
+    }
+
     @Test func `a platform that an agent emulates goes there, and is named as the short form`() async throws {
         let farm = try await EngineFarm()
         let agent = FakeAgent("agent-1", farm.engine, farm.contexts)

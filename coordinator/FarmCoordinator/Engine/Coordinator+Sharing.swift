@@ -36,8 +36,14 @@ extension Coordinator {
 
     /// The names of a step whose key is known.
     func names(of key: Digest, _ operation: Operation, _ run: BuildRun) -> [Digest] {
+        let options = run.stored.request.options
+        var name = "\(key)"
         // With empty volumes it makes the same to the cache, but not to who asked for that.
-        run.stored.request.options.noCacheMounts && operation.hasVolumes ? [Digest.of("\(key) without volumes")] : [key]
+        if options.noCacheMounts, operation.hasVolumes { name += " without volumes" }
+        // What fails for want of memory succeeds with more: nobody is given less, or another machine's share, than was asked for.
+        if let cpus = options.cpus { name += " with \(cpus) processors" }
+        if let memory = options.memory { name += " with \(memory) bytes of memory" }
+        return name == "\(key)" ? [key] : [Digest.of(name)]
     }
 
     /// Looks whether somebody makes the first step of a stage that could run now: then the stage waits for it, else it may be queued.
