@@ -168,7 +168,11 @@ extension Coordinator {
         let row = run.stages[entry.stored.stage].steps[step]
         let operation = run.stages[entry.stored.stage].plan.steps[step].operation
         for waiter in claims.waiters(for: entry.stored.id) where waiter.build != run.id && operation.failsAlike {
-            guard let other = builds[waiter.build], other.isOpen else { continue }
+            // With other reserves it may not come to the end of them.
+            guard let other = builds[waiter.build], other.isOpen,
+                other.stored.request.options.cpus == run.stored.request.options.cpus,
+                other.stored.request.options.memory == run.stored.request.options.memory
+            else { continue }
             claims.leave(build: waiter.build, stage: waiter.stage)
             let planned = other.stages[waiter.stage].plan.steps[waiter.step]
             other.stages[waiter.stage].steps[waiter.step].status = .failed
