@@ -40,7 +40,7 @@ final class ClientSide {
             onEnd = nil
         }
         if !isReady, error == .connectionLost {
-            onEnd?(.handshakeFailed(address: address, reason: "the server closed the connection without a reason"))
+            onEnd?(.connectFailed(address: address, reason: "the server closed the connection without a reason"))
         } else {
             onEnd?(error)
         }

@@ -134,7 +134,7 @@ public final class HTTPClient: Sendable {
                 .map { channel in
                     // From the open connection to the server's first frame.
                     let timer = loop.scheduleTask(in: timeout) {
-                        promise.fail(TransportError.handshakeFailed(address: address, reason: "no answer within \(timeout)"))
+                        promise.fail(TransportError.connectFailed(address: address, reason: "no answer within \(timeout)"))
                     }
                     promise.futureResult.whenComplete { result in
                         timer.cancel()
@@ -157,6 +157,8 @@ public final class HTTPClient: Sendable {
         let session = try TLSSession(context: tls, serverName: configuration.host)
         let handler = TLSHandler(session: session, timeout: configuration.connectTimeout) { result in
             switch result {
+            case .failure(let failure) where failure.mayPass:
+                promise.fail(TransportError.connectFailed(address: address, reason: failure.reason))
             case .failure(let failure): promise.fail(TransportError.handshakeFailed(address: address, reason: failure.reason))
             case .success(let established):
                 guard established.applicationProtocol == "h2" else {

@@ -48,7 +48,7 @@ final class TLSHandler: ChannelDuplexHandler {
     private func timedOut(_ context: ChannelHandlerContext) {
         guard state == .handshaking else { return }
         state = .closed
-        onHandshake(.failure(TLSFailure(reason: "no handshake within \(timeout)")))
+        onHandshake(.failure(TLSFailure(reason: "no handshake within \(timeout)", mayPass: true)))
         context.close(promise: nil)
     }
 
@@ -147,7 +147,9 @@ final class TLSHandler: ChannelDuplexHandler {
         timer?.cancel()
         let before = state
         state = .closed
-        if before == .handshaking { onHandshake(.failure(TLSFailure(reason: "the connection broke off during the handshake"))) }
+        if before == .handshaking {
+            onHandshake(.failure(TLSFailure(reason: "the connection broke off during the handshake", mayPass: true)))
+        }
         context.fireChannelInactive()
     }
 

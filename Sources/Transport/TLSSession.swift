@@ -225,6 +225,8 @@ final class TLSSession {
 /// Why TLS went wrong, in words for a person.
 struct TLSFailure: Error, CustomStringConvertible {
     var reason: String
+    /// True where nobody refused anything: the peer went away, or has not answered. It may be there the next time.
+    var mayPass = false
     var description: String { reason }
 
     /// What libssl's error queue of this thread says; empties it.

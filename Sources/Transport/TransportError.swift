@@ -1,6 +1,6 @@
 /// Why an exchange failed.
 public enum TransportError: Error, Sendable, Equatable {
-    /// Nobody answers at that address.
+    /// Nobody answers at that address, or nobody who stays until the connection is secure: it may be starting, or be behind something else.
     case connectFailed(address: String, reason: String)
     /// The server's address is taken, not ours, or not allowed.
     case bindFailed(address: String, reason: String)

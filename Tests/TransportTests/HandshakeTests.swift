@@ -128,6 +128,22 @@ struct HandshakeTests {
         }
     }
 
+    /// As behind a proxy whose coordinator is being started again: the client may try again.
+    @Test func `a connection that is never secure is a failed connect, not a refusal`() async throws {
+        let silent = try SilentListener()
+        defer { silent.close() }
+        let files = try farm.files("worker")
+        var configuration = ClientConfiguration(host: "127.0.0.1", port: silent.port, identity: farm.identity(files))
+        configuration.connectTimeout = .milliseconds(200)
+        let client = HTTPClient(configuration: configuration)
+        await #expect {
+            try await client.send(ClientRequest(method: "GET", target: "/"))
+        } throws: { error in
+            if case TransportError.connectFailed = error { true } else { false }
+        }
+        await client.close()
+    }
+
     @Test func `files that can't be used are named`() async throws {
         let files = try farm.files("worker")
         let missing = TLSIdentity(
