@@ -80,6 +80,8 @@ struct ContextUpload: Sendable {
             do {
                 try tree.writeContents(digests, to: pipe)
                 pipe.finish()
+            } catch PipeError.abandoned {
+                // The connection was lost: that is the reason, and may pass.
             } catch {
                 failure.set(error)
                 pipe.finish(throwing: error)
