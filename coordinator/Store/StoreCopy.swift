@@ -59,6 +59,11 @@ public enum StoreCopy {
     public static func inspect(_ path: String) throws -> Facts {
         guard access(path, F_OK) == 0 else { throw StoreError.absent(path: path) }
         if let problem = try problems(of: path, limit: 1).first { throw StoreError.damaged(path: path, problem) }
+        return try facts(of: path)
+    }
+
+    /// What is in a copy that was checked already.
+    public static func facts(of path: String) throws -> Facts {
         do {
             let copy = try open(path, readonly: true)
             defer { try? copy.close() }

@@ -81,7 +81,7 @@ public struct FarmBackup: Sendable {
             let copy = try PlainFile.copy(path, to: "\(aside)/\(name)", mode: mode)
             files.append(BackupManifest.File(path: name, size: copy.size, digest: copy.digest, mode: mode))
         }
-        let facts = try StoreCopy.inspect(target.database)
+        let facts = try StoreCopy.facts(of: target.database)
         let size = try PlainFile.status(target.database)?.size ?? 0
         files.append(
             BackupManifest.File(
