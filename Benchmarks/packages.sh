@@ -2,9 +2,12 @@
 # shellcheck shell=bash disable=SC2154 # run.sh sets and reads the variables that the parts share
 
 install_packages() {
-    local package missing=''
+    local package packages="jq procps" missing=''
+    case " $cases " in *" steps "* | *" cached "* | *" context "* | *" volume "*) packages="$packages busybox-static openssl docker.io" ;; esac
+    case " $cases " in *" volume "* | *" volumes "*) packages="$packages openssl rsync stunnel4" ;; esac
+    case " $cases " in *" transport "*) packages="$packages nghttp2-client nginx-light curl python3" ;; esac
     deploy/packages.sh build run
-    for package in busybox-static jq openssl docker.io rsync stunnel4; do
+    for package in $packages; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
     done
     [ -n "$missing" ] || return 0

@@ -3,10 +3,10 @@
 #
 #   Benchmarks/run.sh [CASE ...] [--json FILE] [--runs N] [--scale PERCENT] [--rows "ROW ..."]
 #
-# CASE: steps, cached, context, volume, volumes (default: all). --runs: how often each row is measured (default 5). --scale and --rows are
-# for volumes: how much of the data (default 100), and which of empty, files, comparison, objects, big, growth, flat, huge
-# (default: all). A table goes to standard output, with medians and (fastest to slowest), what happens to standard error. --json writes
-# every single value too.
+# CASE: steps, cached, context, volume, volumes, agents, transport (default: all). --runs: how often each row is measured (default 5).
+# --scale and --rows are for volumes: how much of the data (default 100), and which of empty, files, comparison, objects, big, growth,
+# flat, huge (default: all). A table goes to standard output, with medians and (fastest to slowest), what happens to standard error.
+# --json writes every single value too.
 #
 # Needs root, Swift and about 70 GB under /var/tmp (or $TMPDIR). Starts its own daemons on loopback, in a folder of its own, and ends
 # them; installs the peers with apt where they are missing. What the rows mean: docs/performance.md.
@@ -18,11 +18,11 @@ usage() { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 fail() { echo "run.sh: $*" >&2; exit 1; }
 say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
 
-all_cases="steps cached context volume volumes"
+all_cases="steps cached context volume volumes agents transport"
 cases='' json='' runs=5 scale=100 volumes_rows=all
 while [ $# -gt 0 ]; do
     case $1 in
-    steps | cached | context | volume | volumes) cases="$cases $1"; shift ;;
+    steps | cached | context | volume | volumes | agents | transport) cases="$cases $1"; shift ;;
     --json) [ $# -ge 2 ] || usage; json=$(realpath -m -- "$2"); shift 2 ;;
     --runs) [ $# -ge 2 ] || usage; runs=$2; shift 2 ;;
     --scale) [ $# -ge 2 ] || usage; scale=$2; shift 2 ;;
@@ -56,6 +56,10 @@ cases=${cases:-$all_cases}
 . "$benchmarks/volume.sh"
 # shellcheck source=Benchmarks/volumes.sh
 . "$benchmarks/volumes.sh"
+# shellcheck source=Benchmarks/agents.sh
+. "$benchmarks/agents.sh"
+# shellcheck source=Benchmarks/transport.sh
+. "$benchmarks/transport.sh"
 
 install_packages
 if [ -z "${FARM_PROGRAMS:-}" ]; then
@@ -69,6 +73,7 @@ values=$work/values.tsv
 : >"$values"
 finish() {
     trap '' INT TERM
+    stop_transport
     stop_volumes
     stop_rsync
     stop_buildkit
@@ -93,6 +98,8 @@ case " $cases " in *" steps "* | *" cached "*) measure_steps ;; esac
 case " $cases " in *" context "*) measure_context ;; esac
 case " $cases " in *" volume "*) measure_volume ;; esac
 case " $cases " in *" volumes "*) measure_volumes ;; esac
+case " $cases " in *" agents "*) measure_agents ;; esac
+case " $cases " in *" transport "*) measure_transport ;; esac
 
 summarize "$values" >"$work/summary.json"
 print_table "$work/summary.json"
