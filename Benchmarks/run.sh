@@ -14,7 +14,7 @@ set -euo pipefail
 benchmarks=$(cd "$(dirname "$0")" && pwd)
 cd "$benchmarks/.."
 
-usage() { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 fail() { echo "run.sh: $*" >&2; exit 1; }
 say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
 

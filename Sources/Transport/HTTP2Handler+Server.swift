@@ -5,11 +5,26 @@ final class ServerSide {
     let service: HTTPService
     let peer: PeerIdentity?
     let remoteAddress: String
+    /// Without a request for so long the connection is closed.
+    let idleTimeout: Duration
+    /// When a request was under way last.
+    private var lastBusy = ContinuousClock.now
 
-    init(service: HTTPService, peer: PeerIdentity?, remoteAddress: String) {
+    init(service: HTTPService, peer: PeerIdentity?, remoteAddress: String, idleTimeout: Duration) {
         self.service = service
         self.peer = peer
         self.remoteAddress = remoteAddress
+        self.idleTimeout = idleTimeout
+    }
+
+    /// Looks whether the connection has been idle for too long.
+    func isIdle(_ connection: HTTP2Handler) -> Bool {
+        let now = ContinuousClock.now
+        guard connection.streams.isEmpty else {
+            lastBusy = now
+            return false
+        }
+        return now - lastBusy >= idleTimeout
     }
 
     /// Starts the task of a new request.
@@ -17,6 +32,7 @@ final class ServerSide {
         guard let inbound = connection.makeInbound(id), let link = connection.link else { return }
         let stream = HTTP2Handler.Stream(inbound: inbound)
         connection.streams[id] = stream
+        lastBusy = .now
         var method = ""
         var target = ""
         var headers: [HeaderField] = []

@@ -32,6 +32,8 @@ final class HTTP2Handler: ChannelInboundHandler {
     var streams: [Int32: Stream] = [:]
     /// The connection takes no new requests.
     var draining = false
+    /// It was idle for too long, and its peer has time to see that.
+    private var retiring = false
     private(set) var failure: TransportError?
     private var pumpScheduled = false
     private var pumping = false
@@ -42,10 +44,15 @@ final class HTTP2Handler: ChannelInboundHandler {
     /// From handlerAdded to the end; how other threads reach this handler.
     private(set) var link: HTTP2Link?
 
-    init(side: Side, pingInterval: Duration) {
+    /// - Parameter maximumStreams: requests that a client may have under way here; a client takes none.
+    init(side: Side, pingInterval: Duration, maximumStreams: Int = 0) {
         self.side = side
         self.pingInterval = TimeAmount(pingInterval)
-        if case .server = side { session = HTTP2Session(server: true) } else { session = HTTP2Session(server: false) }
+        if case .server = side {
+            session = HTTP2Session(server: true, maximumStreams: UInt32(clamping: maximumStreams))
+        } else {
+            session = HTTP2Session(server: false, maximumStreams: 0)
+        }
     }
 
     // MARK: Channel
@@ -136,13 +143,14 @@ final class HTTP2Handler: ChannelInboundHandler {
         } catch {
             close(.connectionLost)
         }
-        if failure == nil, session.isOver { close(.connectionLost) }
+        if failure == nil, session.isOver, !retiring { close(.connectionLost) }
     }
 
     // MARK: Life
 
     private func checkAlive() {
         guard failure == nil else { return }
+        if case .server(let server) = side, server.isIdle(self) { retire() }
         if heard {
             heard = false
             unanswered = 0
@@ -163,6 +171,15 @@ final class HTTP2Handler: ChannelInboundHandler {
         draining = true
         session.goAway()
         schedulePump()
+    }
+
+    /// Ends an idle connection: its peer is told, and closes. A request that crosses this is sent again by the peer elsewhere, which it can only
+    /// know while the connection is there: so it stays for a moment.
+    private func retire() {
+        guard !draining, let link else { return }
+        retiring = true
+        drain()
+        link.eventLoop.scheduleTask(in: TimeAmount(TransportLimits.refusalLinger)) { link.handler.value.close(.connectionLost) }
     }
 
     /// Fails everything and closes the channel.

@@ -35,7 +35,7 @@ final class HTTP2Session {
     /// The bytes of the DATA frame that is being made, between the two callbacks that make it.
     private var frameBytes = ByteBuffer()
 
-    init(server: Bool) {
+    init(server: Bool, maximumStreams: UInt32) {
         var callbacks: OpaquePointer?
         var options: OpaquePointer?
         nghttp2_session_callbacks_new(&callbacks)
@@ -59,7 +59,7 @@ final class HTTP2Session {
         var settings = [
             setting(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, UInt32(TransportLimits.streamWindow)),
             setting(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, UInt32(TransportLimits.headerListSize)),
-            setting(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, server ? TransportLimits.concurrentStreams : 0),
+            setting(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, maximumStreams),
         ]
         if !server { settings.append(setting(NGHTTP2_SETTINGS_ENABLE_PUSH, 0)) }
         nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)

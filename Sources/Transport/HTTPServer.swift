@@ -16,6 +16,17 @@ public struct ServerConfiguration: Sendable {
     public var pingInterval: Duration = .seconds(10)
     /// How long a peer may take for the handshake.
     public var handshakeTimeout: Duration = .seconds(10)
+    /// Connections at the same time, of which those without a certificate may be half. What comes then gets ``refusal`` and is closed.
+    /// Each takes a file descriptor and some 50 KB when it is idle.
+    public var maximumConnections = 4096
+    /// Requests under way on one connection; the peer's library queues what is beyond.
+    public var maximumStreams = 512
+    /// A connection without a request for so long is closed; its client makes another when it needs one.
+    public var idleTimeout: Duration = .seconds(300)
+    /// The answer to each request on a connection that is one too many.
+    public var refusal: @Sendable (ServerRequest) async -> ServerResponse = { _ in
+        ServerResponse(status: 503, headers: [HeaderField("retry-after", "5")])
+    }
 
     /// Has the default timeouts.
     public init(host: String, port: Int, identity: TLSIdentity, requiresCertificate: Bool) {
@@ -32,18 +43,22 @@ public final class HTTPServer: Sendable {
         var listener: (any Channel)?
         /// For connections from now on; those that are open keep what they began with.
         var tls: TLSContext?
-        var channels: [ObjectIdentifier: any Channel] = [:]
+        var channels: [ObjectIdentifier: (channel: any Channel, kind: ConnectionCounts.Kind)] = [:]
+        var counts: ConnectionCounts
         var stopped = false
     }
 
     private let configuration: ServerConfiguration
     private let service: HTTPService
-    private let state = Mutex(State())
+    private let refusal: HTTPService
+    private let state: Mutex<State>
 
     /// - Parameter handler: called for each request in a task of its own, which is cancelled when the peer resets the stream or goes.
     public init(configuration: ServerConfiguration, handler: @escaping @Sendable (ServerRequest) async -> ServerResponse) {
         self.configuration = configuration
         service = HTTPService(handler: handler)
+        refusal = HTTPService(handler: configuration.refusal)
+        state = Mutex(State(counts: ConnectionCounts(limit: configuration.maximumConnections)))
     }
 
     /// Binds and serves; returns the port that is bound. Throws when the address is taken or a file of the identity is bad.
@@ -81,7 +96,7 @@ public final class HTTPServer: Sendable {
         let (listener, channels) = state.withLock { state in
             state.stopped = true
             defer { state.listener = nil }
-            return (state.listener, Array(state.channels.values))
+            return (state.listener, state.channels.values.map(\.channel))
         }
         try? await listener?.close().get()
         guard let loop = channels.first?.eventLoop else { return }
@@ -96,23 +111,36 @@ public final class HTTPServer: Sendable {
     private func configure(_ channel: any Channel) throws {
         let id = ObjectIdentifier(channel)
         let tls = state.withLock { state -> TLSContext? in
-            if state.stopped { return nil }
-            state.channels[id] = channel
+            guard !state.stopped, state.counts.accept() else { return nil }
+            state.channels[id] = (channel, .passing)
             return state.tls
         }
         guard let tls else { return channel.close(promise: nil) }
-        channel.closeFuture.whenComplete { _ in self.state.withLock { _ = $0.channels.removeValue(forKey: id) } }
+        channel.closeFuture.whenComplete { _ in
+            self.state.withLock { state in
+                guard let gone = state.channels.removeValue(forKey: id) else { return }
+                state.counts.remove(gone.kind)
+            }
+        }
 
         let remoteAddress = Self.describe(channel.remoteAddress)
-        let service = service
-        let pingInterval = configuration.pingInterval
         let session = try TLSSession(context: tls, serverName: nil)
         let handler = TLSHandler(session: session, timeout: configuration.handshakeTimeout) { result in
             guard case .success(let established) = result else { return }
+            let isAdmitted = self.admit(id, hasCertificate: established.peer != nil)
+            let service = isAdmitted ? self.service : self.refusal
+            if !isAdmitted {
+                // Time to ask and to be told why not.
+                channel.eventLoop.scheduleTask(in: TimeAmount(TransportLimits.refusalLinger)) { channel.close(promise: nil) }
+            }
             do {
                 if established.applicationProtocol == "h2" {
-                    let side = ServerSide(service: service, peer: established.peer, remoteAddress: remoteAddress)
-                    try channel.pipeline.syncOperations.addHandler(HTTP2Handler(side: .server(side), pingInterval: pingInterval))
+                    let side = ServerSide(
+                        service: service, peer: established.peer, remoteAddress: remoteAddress, idleTimeout: self.configuration.idleTimeout)
+                    try channel.pipeline.syncOperations.addHandler(
+                        HTTP2Handler(
+                            side: .server(side), pingInterval: self.configuration.pingInterval,
+                            maximumStreams: self.configuration.maximumStreams))
                 } else {
                     try channel.pipeline.syncOperations.addHandler(
                         HTTP1Handler(service: service, peer: established.peer, remoteAddress: remoteAddress))
@@ -122,6 +150,15 @@ public final class HTTPServer: Sendable {
             }
         }
         try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    private func admit(_ id: ObjectIdentifier, hasCertificate: Bool) -> Bool {
+        state.withLock { state in
+            guard let channel = state.channels[id]?.channel else { return false }
+            let kind = state.counts.admit(hasCertificate: hasCertificate)
+            state.channels[id] = (channel, kind)
+            return kind != .passing
+        }
     }
 
     private static func describe(_ address: SocketAddress?) -> String {

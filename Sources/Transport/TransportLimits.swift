@@ -7,8 +7,9 @@ enum TransportLimits {
     /// The same for a client, which chose its server: sixteen answers that are read slowly (layers that go to a disk) must not hold up
     /// the commands that come on the same connection.
     static let clientConnectionWindow: Int32 = 64 << 20
-    /// Requests under way on a connection; the peer's library queues what is beyond.
-    static let concurrentStreams: UInt32 = 512
+    /// Connections that have not shown yet who they are, or are being refused: a whole farm that comes back at once, and no more for strangers
+    /// who say nothing for the time of ``handshakeTimeout``.
+    static let passingConnections = 2048
     /// Names, values and 32 bytes a field (RFC 9113, 6.5.2). Tokens and image names are long, nothing of ours is near this.
     static let headerListSize = 64 << 10
     /// Fields of one head.

@@ -25,6 +25,13 @@ struct ConfigurationTests {
         #expect(engine.maximumAttempts == 7 && engine.buildRetention == 2 * 86_400 && engine.contentsTimeout == 9)
     }
 
+    @Test func `Connections can be limited`() throws {
+        let all = try read("max-connections: 100\nidle-timeout: 20\n", flags: ["max-streams": "64"])
+        #expect(all.maximumConnections == 100 && all.idleTimeout == 20 && all.maximumStreams == 64)
+        #expect(throws: ConfigurationError.self) { try read("max-connections: 0\n") }
+        #expect(throws: ConfigurationError.self) { try read("idle-timeout: 0\n") }
+    }
+
     @Test func `Copies and quotas of volumes can be set`() throws {
         let engine = try read(
             "volume-copies: 3\ncopy-settle: 0\ncopy-concurrency: 2\nvolume-quota: 10G\nvolume-quotas: {app: 5G, a=b: 0}\nvolume-quota-low: 50\n"

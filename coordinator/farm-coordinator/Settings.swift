@@ -19,6 +19,9 @@ struct Settings: ParsableArguments {
     @Option(help: ArgumentHelp(Settings.help("image-limit"), valueName: "bytes")) var imageLimit: String?
     @Option(help: ArgumentHelp(Settings.help("context-limit"), valueName: "bytes")) var contextLimit: String?
     @Option(help: ArgumentHelp(Settings.help("reserved-space"), valueName: "bytes")) var reservedSpace: String?
+    @Option(help: ArgumentHelp(Settings.help("max-connections"), valueName: "n")) var maxConnections: String?
+    @Option(help: ArgumentHelp(Settings.help("max-streams"), valueName: "n")) var maxStreams: String?
+    @Option(help: ArgumentHelp(Settings.help("idle-timeout"), valueName: "seconds")) var idleTimeout: String?
     @Option(help: ArgumentHelp(Settings.help("lease"), valueName: "seconds")) var lease: String?
     @Option(help: ArgumentHelp(Settings.help("upload-timeout"), valueName: "seconds")) var uploadTimeout: String?
     @Option(help: ArgumentHelp(Settings.help("attempts"), valueName: "n")) var attempts: String?
@@ -46,7 +49,9 @@ struct Settings: ParsableArguments {
         let flags: [String: String?] = [
             "data": data, "listen": listen, "authority": authority, "authority-key": authorityKey, "certificate": certificate, "key": key,
             "grant-key": grantKey, "tokens": tokens, "log-format": logFormat, "log-level": logLevel, "image-limit": imageLimit,
-            "context-limit": contextLimit, "reserved-space": reservedSpace, "lease": lease, "upload-timeout": uploadTimeout,
+            "context-limit": contextLimit, "reserved-space": reservedSpace, "max-connections": maxConnections, "max-streams": maxStreams,
+            "idle-timeout": idleTimeout,
+            "lease": lease, "upload-timeout": uploadTimeout,
             "attempts": attempts,
             "volume-copies": volumeCopies, "copy-settle": copySettle,
             "copy-concurrency": copyConcurrency, "volume-quota": volumeQuota, "volume-quotas": volumeQuotas,

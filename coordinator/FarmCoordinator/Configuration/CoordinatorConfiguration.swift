@@ -30,6 +30,12 @@ public struct CoordinatorConfiguration: Configurable, Equatable {
     public var contextLimit = CoordinatorConfiguration.defaultContextLimit
     /// Bytes of directory objects of contexts that are kept for later builds.
     public var treeLimit = CoordinatorConfiguration.defaultTreeLimit
+    /// Connections at the same time, of which those without a certificate may be half.
+    public var maximumConnections = CoordinatorConfiguration.defaultMaximumConnections
+    /// Requests under way on one connection.
+    public var maximumStreams = CoordinatorConfiguration.defaultMaximumStreams
+    /// Seconds after which a connection without a request is closed.
+    public var idleTimeout = CoordinatorConfiguration.defaultIdleTimeout
     /// Leases, attempts and how long builds are kept.
     public var engine = EngineSettings()
 
@@ -47,6 +53,12 @@ public struct CoordinatorConfiguration: Configurable, Equatable {
 
     /// About a hundred bytes a file: forty million files.
     public static let defaultTreeLimit: Int64 = 4 << 30
+    /// Four times the agents of a large farm, with its clients and browsers; some 200 MB when all are there and idle.
+    public static let defaultMaximumConnections = 4096
+    /// An agent has a request for each thing that a running step waits for, a client a few.
+    public static let defaultMaximumStreams = 512
+    /// Longer than people look away from a page, shorter than networks forget connections.
+    public static let defaultIdleTimeout: Double = 300
 
     /// The defaults.
     public init() { complete(given: []) }
@@ -84,6 +96,16 @@ extension CoordinatorConfiguration {
         .bytes("context-limit", "file contents of contexts that are kept for later builds", \.contextLimit),
         .bytes("tree-limit", "directories of contexts that are kept for later builds", \.treeLimit),
         .bytes("reserved-space", "bytes of the data disk that uploads leave free", \.reservedSpace),
+        Setting(
+            "max-connections", "connections at the same time, of which those without a certificate may be half", expected: "4 to 1000000",
+            \.maximumConnections
+        ) {
+            Int($0).flatMap { (4...1_000_000).contains($0) ? $0 : nil }
+        },
+        Setting("max-streams", "requests under way on one connection", expected: "16 to 65535", \.maximumStreams) {
+            Int($0).flatMap { (16...65_535).contains($0) ? $0 : nil }
+        },
+        seconds("idle-timeout", "seconds after which a connection without a request is closed", 1...86_400, \.idleTimeout),
         seconds("lease", "seconds without a word after which an agent is lost and its stages go elsewhere", 3...3600, \.engine.lease),
         seconds(
             "upload-timeout", "seconds that a build waits for a client that went away before its upload", 1...86_400,

@@ -7,6 +7,9 @@ public struct BuildEvents: AsyncSequence, Sendable {
     static let page = 256
     static let pageBytes = 256 << 10
 
+    /// Between looks for the last events of a build that is not in the engine's memory any more.
+    static let endingPause = Duration.milliseconds(20)
+
     let build: String
     let after: Int
     let store: Store
@@ -59,8 +62,8 @@ struct EventPages {
                 let lines = try await stored()
                 if !lines.isEmpty { return advance(lines) }
                 if hasEnded { return nil }
-                // It is ending: what it says last is on its way to the store.
-                await events.bell.wait(for: events.build, after: position)
+                // It is ending: what it says last is on its way to the store, and with a full disk that takes its time.
+                try await Task.sleep(for: BuildEvents.endingPause)
             }
         }
     }

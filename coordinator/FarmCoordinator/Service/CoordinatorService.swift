@@ -74,15 +74,33 @@ public final class CoordinatorService: Sendable {
         let router = Router(routes: routes, authentication: Authentication(tokens: TokenStore(file: configuration.tokens)), log: log)
         let identity = TLSIdentity(
             certificateFile: configuration.certificate, privateKeyFile: configuration.key, authorityFile: configuration.authority)
-        let server = HTTPServer(
-            configuration: ServerConfiguration(
-                host: configuration.listen.host, port: configuration.listen.port, identity: identity, requiresCertificate: false)
-        ) { await router.respond(to: $0) }
+        var listening = ServerConfiguration(
+            host: configuration.listen.host, port: configuration.listen.port, identity: identity, requiresCertificate: false)
+        listening.maximumConnections = connections(configuration, log)
+        listening.maximumStreams = configuration.maximumStreams
+        listening.idleTimeout = .seconds(configuration.idleTimeout)
+        let refusal = ConnectionRefusal(limit: listening.maximumConnections, log: log)
+        listening.refusal = { refusal.response(to: $0) }
+        let server = HTTPServer(configuration: listening) { await router.respond(to: $0) }
         let port = try await server.start()
         let endpoint = Endpoint(host: configuration.listen.host, port: port)
         log.notice("listening", metadata: ["address": "\(endpoint)", "data": "\(configuration.data)"])
         return CoordinatorService(endpoint: endpoint, engine: engine, server: server, store: store, log: log, lock: lock)
     }
+
+    /// As many as are set, or as many as the process may have.
+    private static func connections(_ configuration: CoordinatorConfiguration, _ log: Logger) -> Int {
+        let descriptors = FileDescriptors.raiseLimit()
+        let most = max(descriptors / 2, descriptors - ownDescriptors)
+        guard descriptors > 0, most < configuration.maximumConnections else { return configuration.maximumConnections }
+        log.warning(
+            "the process may have fewer open files than connections are set (max-connections): raise its limit (LimitNOFILE, ulimit -n)",
+            metadata: ["files": "\(descriptors)", "connections": "\(most)", "max-connections": "\(configuration.maximumConnections)"])
+        return most
+    }
+
+    /// Open files beside connections: the database's, uploads and layers that are sent.
+    private static let ownDescriptors = 512
 
     private static func warn(ofCertificate file: String, _ log: Logger) async {
         let age = try? await BlockingPool.shared.run {
