@@ -153,14 +153,8 @@ public struct DeltaFetch: Sendable {
     public func readResponse(
         _ round: Round, from source: any ByteSource, room: UInt64 = .max
     ) throws -> (again: Round, received: Int64) {
-        try FileCrew.with(files: round.count, directory: directory, lists: lists) {
-            try readResponse(round, BlockSource(source), Allowance(room), $0)
-        }
-    }
-
-    private func readResponse(
-        _ round: Round, _ answer: BlockSource, _ allowance: Allowance, _ crew: FileCrew?
-    ) throws -> (again: Round, received: Int64) {
+        let answer = BlockSource(source)
+        let allowance = Allowance(room)
         let writer = try TreeWriter(directory: directory, lists: lists)
         var again: [FetchPlan.Want] = []
         for want in round.wants {
@@ -170,11 +164,7 @@ public struct DeltaFetch: Sendable {
                 let size = entry.file?.size ?? 0
                 guard try answer.number(upTo: size) == size else { throw TreeSyncError.digestMismatch(path: TreePaths.text(entry.path)) }
                 try allowance.take(size, for: entry.path)
-                if let crew, size <= FileCrew.sizeLimit {
-                    try crew.write(entry, try answer.raw(Int(size)), or: writer)
-                } else {
-                    try writer.writeFile(entry) { try CountedSource(answer, count: size).copy(to: $0) }
-                }
+                try writer.writeFile(entry) { try CountedSource(answer, count: size).copy(to: $0) }
             case FetchFormat.sparse: try fill(entry, answer, allowance, writer)
             case FetchFormat.delta:
                 try allowance.take(entry.file?.size ?? 0, for: entry.path)
