@@ -394,13 +394,16 @@ public struct PublishVolume: Codable, Sendable {
     public var files: Int64
     /// Of the files that the delta names: the most that another agent has to be sent.
     public var deltaBytes: Int64
-    public init(key: VolumeKey, digest: Digest, parent: Int, bytes: Int64, files: Int64, deltaBytes: Int64) {
+    /// The lock under which it was written, where that kept all others out: who has lost it meanwhile may not publish.
+    public var lock: String?
+    public init(key: VolumeKey, digest: Digest, parent: Int, bytes: Int64, files: Int64, deltaBytes: Int64, lock: String? = nil) {
         self.key = key
         self.digest = digest
         self.parent = parent
         self.bytes = bytes
         self.files = files
         self.deltaBytes = deltaBytes
+        self.lock = lock
     }
 }
 
@@ -412,6 +415,8 @@ public enum PublishAnswer: Codable, Sendable {
     case behind(head: Int, holders: [Holder])
     /// The volume was removed meanwhile: drop it.
     case gone
+    /// The lock is not the agent's any more, and others may have written since: throw the delta away.
+    case stale
 }
 
 /// `POST /api/v1/agent/volumes/release`, 204: the step has ended and what it wrote is published.

@@ -43,6 +43,8 @@ public struct Scheduler: Sendable {
         var start = 0.0
         /// When it was last compared with agents.
         var compared = 0.0
+        /// Since when it waits for something else than an agent, where it does.
+        var pausedAt: Double?
     }
 
     /// An empty cluster.
@@ -166,8 +168,26 @@ public struct Scheduler: Sendable {
         guard case .running(let agent) = entry.place else { return withdraw(stage) }
         stages[stage] = nil
         vacate(stage, entry.demand.owner, agent)
-        queue.charge(entry.demand.owner, max(0, now - entry.start) - entry.charged)
+        queue.charge(entry.demand.owner, max(0, (entry.pausedAt ?? now) - entry.start) - entry.charged)
         queue.giveBack(entry.demand.owner)
+    }
+
+    /// A stage that runs waits for something that others have, such as a lock: others may have its slot meanwhile, and its owner is not
+    /// charged for the wait.
+    public mutating func pause(_ stage: String, _ now: Double) {
+        guard let entry = stages[stage], case .running(let agent) = entry.place, entry.pausedAt == nil else { return }
+        stages[stage]?.pausedAt = now
+        vacate(stage, entry.demand.owner, agent)
+    }
+
+    /// A stage that was paused goes on, also where its agent has more to do by now than slots: it has the lock, so nobody gains if it waits.
+    public mutating func resume(_ stage: String, _ now: Double) {
+        guard let entry = stages[stage], let since = entry.pausedAt, case .running(let agent) = entry.place else { return }
+        stages[stage]?.pausedAt = nil
+        stages[stage]?.start += max(0, now - since)
+        guard let index = pool.index(of: agent) else { return }
+        let occupation = occupation(entry.demand, start: now, duration: entry.demand.usualDuration ?? policy.unknownDuration)
+        pool.change(index) { $0.running.append(occupation) }
     }
 
     /// A stage runs on an agent though it was not placed here: what is found after a restart.

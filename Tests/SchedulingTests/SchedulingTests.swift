@@ -46,6 +46,24 @@ import Testing
         #expect(VolumeDemand(name: "v", head: 0, bytes: 1000).missingBytes(since: 0) == 0)
     }
 
+    @Test func `a stage that waits for a lock leaves its slot to others, and is not charged for the wait`() {
+        var scheduler = Scheduler([C.agent("a", slots: 1)])
+        scheduler.submit(C.stage("waits"))
+        #expect(scheduler.placements().map(\.stage) == ["waits"])
+        scheduler.submit(C.stage("other"))
+        #expect(scheduler.placements(at: 1).isEmpty)
+        scheduler.pause("waits", 2)
+        #expect(scheduler.placements(at: 2).map(\.stage) == ["other"])
+        // Its lock has come: it goes on at once, and then two run where there is one slot.
+        scheduler.resume("waits", 10)
+        scheduler.submit(C.stage("third"))
+        #expect(scheduler.placements(at: 10).isEmpty)
+        scheduler.end("other", 11)
+        #expect(scheduler.placements(at: 11).isEmpty)
+        scheduler.end("waits", 12)
+        #expect(scheduler.placements(at: 12).map(\.stage) == ["third"])
+    }
+
     @Test func `independent stages without affinity are spread`() {
         var scheduler = Scheduler([C.agent("a"), C.agent("b")])
         for stage in ["1", "2"] { scheduler.submit(C.stage(stage)) }

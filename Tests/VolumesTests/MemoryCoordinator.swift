@@ -90,8 +90,15 @@ actor MemoryCoordinator {
         waiting.remove(at: index).resume.resume(throwing: CancellationError())
     }
 
+    /// The lock's holder is lost: others may have what it had.
+    func expire(_ lock: String) { free(lock) }
+
     func release(_ lock: String) {
         releases.append(lock)
+        free(lock)
+    }
+
+    private func free(_ lock: String) {
         for key in volumes.keys { volumes[key]?.users[lock] = nil }
         while let first = waiting.first, isFree(first.needs) {
             waiting.removeFirst()
@@ -106,6 +113,7 @@ actor MemoryCoordinator {
         if goneVolumes.contains(request.key) { return .gone }
         var volume = volumes[request.key] ?? Volume()
         if let generation = volume.published[request.digest] { return .accepted(generation: generation) }
+        if let lock = request.lock, volume.users[lock] == nil { return .stale }
         guard request.parent == volume.head else {
             return .behind(head: volume.head, holders: try holders(request.key, for: agent))
         }

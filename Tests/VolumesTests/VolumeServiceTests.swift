@@ -95,6 +95,28 @@ struct VolumeServiceTests {
         }
     }
 
+    @Test func `a step that has lost its lock publishes nothing, and the next on its agent does not see what it wrote`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await one.step(key, sharing: .locked) { try shell("echo 1 > f", in: $0) }
+            let request = [VolumeRequest(key: key, sharing: .locked)]
+            let lost = try await one.service.acquire(request, assignment: "a", lock: "lost")
+            try shell("echo half > f; touch half", in: lost.paths[0])
+            await farm.coordinator.expire("lost")
+            let (service, coordinator, key) = (one.service, farm.coordinator, key)
+            let next = Task { try await service.acquire(request, assignment: "b", lock: "next") }
+            // It has the lock, and waits for the end of the step that had it.
+            while await !coordinator.isLocked(key) { await Task.yield() }
+            try await one.service.release(lost)
+            let lease = try await next.value
+            try shell("test $(cat f) = 1; test ! -e half; echo 2 > f", in: lease.paths[0])
+            try await one.service.release(lease)
+            try await one.step(key) { try shell("test $(cat f) = 2; test ! -e half", in: $0) }
+            #expect(await farm.coordinator.head(key) == 2)
+            await one.stop()
+        }
+    }
+
     @Test func `a step that is cancelled while it waits leaves no lock and no mount`() async throws {
         try await TestFarm.with { farm in
             let one = try await farm.agent("one")

@@ -20,15 +20,19 @@ struct VolumePublisher: Sendable {
         case published(generation: Int)
         /// The coordinator no longer has the volume.
         case gone
+        /// The lock was lost: what was written is thrown away.
+        case stale
     }
 
     /// Takes the mount down, indexes its upper, and publishes. The mount's directory is gone afterwards, also on a throw. The caller keeps
     /// other changes of the volume away.
-    func publish(_ mount: OverlayMount, of key: VolumeKey, upon base: VolumeSnapshot?) async throws -> Outcome {
+    ///
+    /// - Parameter lock: under which it was written, where that kept all others out.
+    func publish(_ mount: OverlayMount, of key: VolumeKey, upon base: VolumeSnapshot?, lock: String?) async throws -> Outcome {
         sync.store.announcements.begin(key)
         defer { sync.store.announcements.end(key) }
         do {
-            let outcome = try await publishKeeping(mount, key, base)
+            let outcome = try await publishKeeping(mount, key, base, lock)
             await remove(mount)
             return outcome
         } catch {
@@ -57,7 +61,9 @@ struct VolumePublisher: Sendable {
         var parent: Int
     }
 
-    private func publishKeeping(_ mount: OverlayMount, _ key: VolumeKey, _ base: VolumeSnapshot?) async throws -> Outcome {
+    private func publishKeeping(
+        _ mount: OverlayMount, _ key: VolumeKey, _ base: VolumeSnapshot?, _ lock: String?
+    ) async throws -> Outcome {
         var candidate = try await BlockingPool.shared.run { [logger, store = sync.store] in
             try mount.unmount()
             let lower = try Self.index(of: base)
@@ -84,12 +90,17 @@ struct VolumePublisher: Sendable {
             }
             let request = PublishVolume(
                 key: key, digest: digest, parent: made.parent, bytes: made.totals.bytes, files: made.totals.files,
-                deltaBytes: made.change.delta.contentBytes)
+                deltaBytes: made.change.delta.contentBytes, lock: lock)
             switch try await retry.run({ try await coordinator.publish(request) }) {
             case .accepted(let generation):
                 try await append(mount, made, to: generation, of: key)
                 return .published(generation: generation)
             case .gone: return .gone
+            case .stale:
+                logger.warning(
+                    "what a step wrote to a volume is thrown away: its lock was given to others while this agent was out of reach",
+                    metadata: ["volume": "\(key.id)"])
+                return .stale
             case .behind(let head, let holders):
                 let brought: VolumeSync.Outcome
                 do {

@@ -13,6 +13,8 @@ public actor VolumeService: VolumeLeasing {
         /// The generation below; nil for a volume that has none.
         var base: VolumeSnapshot?
         var users: Int
+        /// Of the only step that may use it; nil where steps share it.
+        var lock: String?
     }
 
     let store: VolumeStore
@@ -65,6 +67,7 @@ public actor VolumeService: VolumeLeasing {
             try check(granted, lasting)
             // Only what is still wrong now is worth telling.
             progress.notes = []
+            try await waitForFormerUsers(lasting, granted)
             try await bring(lasting, granted, &progress)
             let states = Dictionary(uniqueKeysWithValues: zip(lasting.map(\.key), granted.volumes))
             return try await mountAll(requests, granted: states, lock: lock, progress)
@@ -77,6 +80,20 @@ public actor VolumeService: VolumeLeasing {
     private struct Progress {
         var received: Int64 = 0
         var notes: [String] = []
+    }
+
+    /// While this agent was out of reach, locks of its steps may have been given to others. Such a step is being ended; who has got the lock
+    /// here must not see its mount, which will be thrown away.
+    private func waitForFormerUsers(_ requests: [VolumeRequest], _ granted: VolumesAcquired) async throws {
+        for (request, volume) in zip(requests, granted.volumes) where !volume.fork {
+            while let there = mounted[request.key], !Self.mayJoin(there, request) { try await Task.sleep(for: Self.formerUserPause) }
+        }
+    }
+
+    private static let formerUserPause = Duration.milliseconds(20)
+
+    private static func mayJoin(_ mounted: Mounted, _ request: VolumeRequest) -> Bool {
+        mounted.lock == nil && request.sharing == .shared
     }
 
     private func check(_ answer: VolumesAcquired, _ requests: [VolumeRequest]) throws {
@@ -133,7 +150,7 @@ public actor VolumeService: VolumeLeasing {
         do {
             for request in requests {
                 try Task.checkCancellation()
-                let (use, path) = try await use(request, granted[request.key])
+                let (use, path) = try await use(request, granted[request.key], lock)
                 uses.append(use)
                 paths.append(path)
             }
@@ -146,20 +163,25 @@ public actor VolumeService: VolumeLeasing {
             lock: lock, paths: paths, bytesReceived: progress.received, notes: progress.notes, uses: uses, isLocked: !granted.isEmpty)
     }
 
-    private func use(_ request: VolumeRequest, _ granted: VolumesAcquired.Volume?) async throws -> (VolumeUse, String) {
+    private func use(
+        _ request: VolumeRequest, _ granted: VolumesAcquired.Volume?, _ lock: String
+    ) async throws -> (VolumeUse, String) {
         guard let granted else { return try await scratch(request, upon: nil) }
-        return try await locked(request.key) { try await useLocked(request, fork: granted.fork) }
+        return try await locked(request.key) { try await useLocked(request, fork: granted.fork, lock) }
     }
 
-    private func useLocked(_ request: VolumeRequest, fork: Bool) async throws -> (VolumeUse, String) {
+    private func useLocked(_ request: VolumeRequest, fork: Bool, _ lock: String) async throws -> (VolumeUse, String) {
         if fork { return try await scratch(request, upon: store.snapshot(of: request.key)) }
         if let there = mounted[request.key] {
+            guard Self.mayJoin(there, request) else {
+                throw VolumeError.conflict("volume \(request.key.id) is in use here by a step that has lost its lock")
+            }
             mounted[request.key]?.users += 1
             return (.shared(request.key), there.mount.merged)
         }
         let base = store.snapshot(of: request.key)
         let mount = try await mount(request, upon: base)
-        mounted[request.key] = Mounted(mount: mount, base: base, users: 1)
+        mounted[request.key] = Mounted(mount: mount, base: base, users: 1, lock: request.sharing == .shared ? nil : lock)
         return (.shared(request.key), mount.merged)
     }
 
@@ -257,7 +279,7 @@ public actor VolumeService: VolumeLeasing {
         let isSpoiled = spoiled.remove(key) != nil
         if isSpoiled || doomed.contains(key) {
             try await leave(.scratch(use.mount, use.base))
-        } else if case .gone = try await publisher.publish(use.mount, of: key, upon: use.base) {
+        } else if case .gone = try await publisher.publish(use.mount, of: key, upon: use.base, lock: use.lock) {
             doomed.insert(key)
         }
         if doomed.remove(key) != nil {

@@ -138,6 +138,45 @@ import Testing
         await farm.end()
     }
 
+    @Test func `what was written under a lock that was lost is not published`() async throws {
+        let (farm, agents) = try await farm(["a", "b"])
+        for agent in agents { await agent.play("RUN one", .hang) }
+        let plan = Make.plan([Make.stage("main", [Make.run("one", [Make.cache("c", .locked)])])])
+        _ = try await farm.submit(plan)
+        try await eventually { await agents[0].received.count == 1 }
+        let mine = try #require(await agents[0].received.first?.id)
+        let needs = [AcquireVolumes.Need(key: key, sharing: .locked)]
+        _ = try await farm.engine.acquire(AcquireVolumes(assignment: mine, lock: "1", needs: needs), from: "a")
+        var published = publication(0, "x")
+        published.lock = "1"
+        guard case .stale = try await farm.engine.publish(published, from: "b") else {
+            Issue.record("the lock is not b's")
+            return
+        }
+        guard case .accepted(generation: 1) = try await farm.engine.publish(published, from: "a") else {
+            Issue.record("not accepted")
+            return
+        }
+        // a is silent until the stage is b's, and comes back with more.
+        try await eventually {
+            // What it had on its way may arrive late, and renew its lease once more.
+            try await farm.advance(1, alive: [agents[1]])
+            return await agents[1].received.count == 1
+        }
+        var late = publication(1, "y")
+        late.lock = "1"
+        guard case .stale = try await farm.engine.publish(late, from: "a") else {
+            Issue.record("published without the lock")
+            return
+        }
+        // What was accepted when it had the lock is still known: only the answer was lost.
+        guard case .accepted(generation: 1) = try await farm.engine.publish(published, from: "a") else {
+            Issue.record("forgotten")
+            return
+        }
+        await farm.end()
+    }
+
     @Test func `who waits for a lock and gives up keeps the place`() async throws {
         let (farm, agents) = try await farm(["a"])
         await agents[0].play("RUN one", .hang)

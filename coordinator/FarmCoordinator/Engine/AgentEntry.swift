@@ -59,4 +59,6 @@ struct AssignmentEntry {
     var isCancelling = false
     /// The last output of the step that it makes, for builds that come to share it.
     var output = ""
+    /// Since when a step of it waits for a lock, where one does.
+    var waitsSince: Double?
 }

@@ -19,6 +19,10 @@ extension Coordinator {
             granted(
                 locks.ask(
                     VolumeLocks.Request(lock: request.lock, assignment: request.assignment, agent: agent, needs: request.needs)))
+            if locks.grantedRequest(request.lock) == nil {
+                sayWaiting(request)
+                pause(request.assignment)
+            }
         }
         while true {
             try await settle()
@@ -43,7 +47,7 @@ extension Coordinator {
     public func publish(_ volume: PublishVolume, from agent: String) async throws -> PublishAnswer {
         guard agentEntries[agent] != nil else { throw EngineError.conflict("\(agent) has no session") }
         heard(from: agent)
-        switch ledger.publish(volume, at: clock.now()) {
+        switch ledger.publish(volume, at: clock.now(), isHeld: mayPublish(volume, agent)) {
         case .accepted(let stored):
             outbox.append(.put(stored))
             quotaSuspects.insert(volume.key.project)
@@ -56,7 +60,19 @@ extension Coordinator {
             return .accepted(generation: generation)
         case .behind(let head): return .behind(head: head, holders: try holders(of: volume.key, for: agent))
         case .gone: return .gone
+        case .stale:
+            logger.warning(
+                "a volume written under a lock that is gone is not published",
+                metadata: ["agent": "\(agent)", "project": "\(volume.key.project)", "volume": "\(volume.key.id)"])
+            return .stale
         }
+    }
+
+    /// An agent that was out of reach for longer than its lease may come back with what a step wrote that thought it was alone.
+    private func mayPublish(_ volume: PublishVolume, _ agent: String) -> Bool {
+        guard let lock = volume.lock else { return true }
+        guard let request = locks.grantedRequest(lock), request.agent == agent else { return false }
+        return request.needs.contains { $0.key == volume.key }
     }
 
     /// Gives the locks back; no error when they are gone already.
@@ -102,11 +118,37 @@ extension Coordinator {
     /// Gives a lock, or a place in the queue, back; whoever waited may have what it had.
     func giveBack(_ lock: String) {
         let hadIt = locks.grantedRequest(lock) != nil
+        let owner = locks.owner(of: lock)
         let next = locks.release(lock)
-        if hadIt { outbox.append(.removeLock(lock)) }
+        if hadIt { outbox.append(.removeLock(lock)) } else if let owner { resume(owner.assignment) }
         lockBell.close(lock)
         granted(next)
     }
+
+    /// In the step's output: who looks at it would wonder why nothing happens.
+    private func sayWaiting(_ request: AcquireVolumes) {
+        guard let entry = assignments[request.assignment], let run = builds[entry.stored.build] else { return }
+        let stage = entry.stored.stage
+        guard let step = run.stages[stage].steps.firstIndex(where: { $0.status == .running }) else { return }
+        let volumes = Set(request.needs.map(\.key.id)).sorted().joined(separator: ", ")
+        emit(.log(stage: stage, step: step, text: "waits for volume \(volumes): others have it, or came first\n"), run)
+    }
+
+    /// A step that waits for a lock holds no slot: its agent may have other work meanwhile.
+    private func pause(_ assignment: String) {
+        guard let entry = assignments[assignment], entry.waitsSince == nil else { return }
+        assignments[assignment]?.waitsSince = clock.monotonic()
+        scheduler.pause(Self.stageID(of: entry.stored), clock.monotonic())
+        schedule()
+    }
+
+    private func resume(_ assignment: String) {
+        guard let entry = assignments[assignment], entry.waitsSince != nil else { return }
+        assignments[assignment]?.waitsSince = nil
+        scheduler.resume(Self.stageID(of: entry.stored), clock.monotonic())
+    }
+
+    private static func stageID(of assignment: StoredAssignment) -> String { "\(assignment.build)-\(assignment.stage)" }
 
     private func granted(_ requests: [VolumeLocks.Request]) {
         for request in requests {
@@ -117,6 +159,7 @@ extension Coordinator {
                     )))
             let now = clock.now()
             for key in Set(request.needs.map(\.key)) where ledger.used(key, at: now) { outbox.append(.setLastUse(now, of: key)) }
+            resume(request.assignment)
             warnOfLostHeads(request)
             // Who waits settles before it answers.
             lockBell.ring(request.lock, last: 1)

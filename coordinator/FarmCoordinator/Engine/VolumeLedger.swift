@@ -24,6 +24,8 @@ struct VolumeLedger {
         case behind(head: Int)
         /// The volume was removed after the agent had taken it.
         case gone
+        /// It was written under a lock that is gone.
+        case stale
     }
 
     /// The newest generation; 0 for a volume that is new or was removed.
@@ -50,13 +52,16 @@ struct VolumeLedger {
     }
 
     /// A delta upon `parent`. It is accepted upon the head only, once.
-    mutating func publish(_ publication: PublishVolume, at time: Timestamp) -> Publication {
+    ///
+    /// - Parameter isHeld: false where it was written under a lock that its agent has no more.
+    mutating func publish(_ publication: PublishVolume, at time: Timestamp, isHeld: Bool = true) -> Publication {
         var volume = volumes[publication.key] ?? StoredVolume(key: publication.key)
         let head = head(of: publication.key)
         if let same = volume.publications.last(where: { $0.digest == publication.digest && $0.parent == publication.parent }) {
             return .known(generation: same.generation)
         }
         if publication.parent > 0, publication.parent <= volume.removed { return .gone }
+        guard isHeld else { return .stale }
         guard publication.parent == head else { return .behind(head: head) }
         volume.head = max(volume.head, floor) + 1
         volume.bytes = max(0, publication.bytes)
