@@ -12,6 +12,13 @@ extension Change {
             record.layer.size, record.createdAt, record.files)
     }
 
+    /// The record of a key that has none.
+    public static func add(_ record: StoredRecord) -> Change {
+        Change(
+            sql: "INSERT OR IGNORE INTO record (key, layer, size, createdAt, files) VALUES (?, ?, ?, ?, ?)", record.key,
+            record.layer.diffID, record.layer.size, record.createdAt, record.files)
+    }
+
     /// The content digest of a part of a tree, by the chain of its layers. It never changes: an older one stands.
     public static func put(_ selection: SelectionDigest, chain: Digest, at time: Timestamp) -> Change {
         Change(

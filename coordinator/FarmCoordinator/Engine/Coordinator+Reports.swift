@@ -31,7 +31,9 @@ extension Coordinator {
 
     private func take(_ report: AgentReport, from agent: String) {
         if case .selection(let chain, let selection) = report.kind { outbox.append(.put(selection, chain: chain, at: clock.now())) }
-        if case .stepFinished(_, let outcome) = report.kind { keepResult(outcome, of: agent, at: report.time) }
+        if case .stepFinished(_, let outcome) = report.kind {
+            keepResult(outcome, of: agent, at: report.time, isLate: assignments[report.assignment]?.stored.agent != agent)
+        }
         guard let entry = assignments[report.assignment], entry.stored.agent == agent else { return }
         assignments[report.assignment]?.confirmed = clock.monotonic()
         if entry.isCancelling {
@@ -68,11 +70,12 @@ extension Coordinator {
     }
 
     // Also of an assignment that is not the agent's any more: the work was done, and the next attempt need not do it again.
-    private func keepResult(_ outcome: StepOutcome, of agent: String, at time: Timestamp) {
+    // One that comes late is kept beside nothing else: an image was made of the other by then, and is to be found again as it is.
+    private func keepResult(_ outcome: StepOutcome, of agent: String, at time: Timestamp, isLate: Bool) {
         guard outcome.status == .succeeded, !outcome.cached, let layer = outcome.layer, let key = outcome.key else { return }
         let record = StoredRecord(key: key, layer: layer, createdAt: outcome.created ?? time, files: outcome.files)
-        recentRecords.insert(record)
-        outbox.append(.put(record))
+        if !isLate { recentRecords.insert(record) }
+        outbox.append(isLate ? .add(record) : .put(record))
         hold(layer, agent)
     }
 
