@@ -4,7 +4,7 @@ set -eu
 
 build="libnghttp2-dev libssl-dev libsqlite3-dev librsync-dev libarchive-dev libzstd-dev pkg-config"
 run="crun runc ca-certificates mmdebstrap"
-test="git busybox-static skopeo umoci jq curl openssl python3 tar xz-utils zstd gzip bzip2 procps"
+test="git busybox-static skopeo umoci jq curl openssl python3 sqlite3 iproute2 tar xz-utils zstd gzip bzip2 procps"
 
 wanted=
 for set in "$@"; do

@@ -9,15 +9,27 @@ final class TestCluster: Sendable {
     @TaskLocal static var current: TestCluster?
 
     let folder: TemporaryFolder
-    private let process: pid_t
+    private let process: pid_t?
+    let prefix: [String]
     private let disks: [String]
     var data: String { folder.path("farm") }
     var configuration: String { folder.path("farm/client.yaml") }
 
     private init(folder: TemporaryFolder, process: pid_t, disks: [String]) {
         self.folder = folder
+        prefix = []
         self.process = process
         self.disks = disks
+    }
+
+    /// For commands to a farm in a folder's `farm` that someone else starts and ends.
+    ///
+    /// - Parameter prefix: what commands are run by, where they must run elsewhere.
+    init(around folder: TemporaryFolder, prefix: [String] = []) {
+        self.folder = folder
+        self.prefix = prefix
+        process = nil
+        disks = []
     }
 
     /// Starts it and waits until all agents have joined.
@@ -54,7 +66,7 @@ final class TestCluster: Sendable {
 
     private func waitUntilReady() async throws {
         try await eventually("the cluster is ready", within: .seconds(60)) {
-            guard kill(process, 0) == 0, !(folder.read("dev.err") ?? "").contains("farm: ") else {
+            guard let process, kill(process, 0) == 0, !(folder.read("dev.err") ?? "").contains("farm: ") else {
                 Issue.record("farm dev failed: \(folder.read("dev.err") ?? "")")
                 throw CancellationError()
             }
@@ -64,6 +76,7 @@ final class TestCluster: Sendable {
 
     /// Ends all daemons and removes everything.
     func stop() async {
+        guard let process else { return }
         kill(process, SIGTERM)
         _ = await Command.wait(for: process)
         for disk in disks { umount2(folder.path(disk), Int32(MNT_DETACH)) }
@@ -82,7 +95,8 @@ final class TestCluster: Sendable {
     ) async throws -> CommandResult {
         let own = ["FARM_CONFIG": configuration, "XDG_CACHE_HOME": folder.path("cache")]
         return try await Command.run(
-            ["\(Command.programs)/farm"] + arguments, environment: own.merging(environment) { $1 }, input: input, timeLimit: timeLimit)
+            prefix + ["\(Command.programs)/farm"] + arguments, environment: own.merging(environment) { $1 }, input: input,
+            timeLimit: timeLimit)
     }
 
     /// Submits a folder, expects success, and returns the build as `farm show --json` tells it.

@@ -98,6 +98,26 @@ struct VolumeTests {
         #expect(Set(build.stages.prefix(2).compactMap(\.agent)).count == 2)
     }
 
+    @Test func `a volume can be seeded with a folder of a stage or of the context, once`() async throws {
+        defer { context.remove() }
+        try context.write("of the context", to: "here/below/file")
+        try context.write("elsewhere", to: "here/other")
+        let mounts = """
+            --mount=type=cache,target=/one,from=seed,source=/deep/down --mount=type=cache,target=/two,from=seed,source=/deep,sharing=locked
+            """
+        try context.write(
+            """
+            FROM busybox AS seed
+            RUN mkdir -p /deep/down && echo of the stage > /deep/down/file && chmod 751 /deep/down
+            FROM busybox
+            RUN \(mounts) cat /one/file /two/down/file && test $(ls /one | wc -l) = 1 && echo changed > /one/file
+            RUN \(mounts) cat /one/file /two/down/file
+            """, to: "Dockerfile")
+        let build = try await cluster.build(context, project: "sources")
+        let log = try await cluster.farm("logs", build.id).output
+        #expect(log.contains("of the stage") && log.contains("changed"), "\(log)")
+    }
+
     @Test func `a volume can be seeded, owned and removed`() async throws {
         defer { context.remove() }
         try context.write("seed", to: "seed/file")
