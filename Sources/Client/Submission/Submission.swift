@@ -40,10 +40,12 @@ struct Submission: Sendable {
             return (build, try await follow(build, context: context))
         } catch is CancellationError {
             // The task was cancelled by a signal: the build goes with it, told outside of the cancelled task.
-            let api = api
-            await Task { try? await api.post("/api/v1/builds/\(percentEncoded(build))/cancel", [String: String](), deadline: .seconds(5)) }
-                .value
+            await cancel(build)
             throw ClientError.cancelled
+        } catch let unmet as Unmet {
+            // Nobody else has it: the build would wait in vain.
+            await cancel(build)
+            throw unmet.reason
         }
     }
 
@@ -125,41 +127,78 @@ struct Submission: Sendable {
         }
     }
 
+    /// What the coordinator asks for while a build runs.
+    private enum Demand: Sendable { case contents, secrets }
+
+    /// Something that the build needs can't be sent: a file has changed meanwhile, for instance.
+    private struct Unmet: Error { var reason: any Error }
+
     private func follow(_ build: String, context: ContextTree) async throws -> Outcome {
-        var last = 0
-        var reconnection = Reconnection()
+        let (demands, demand) = AsyncStream.makeStream(of: Demand.self)
+        return try await withThrowingTaskGroup(of: Outcome?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await followEvents(of: build) { demand.yield($0) } }
+            group.addTask {
+                do { try await meet(demands, of: build, context) } catch let error where !(error is CancellationError) {
+                    throw Unmet(reason: error)
+                }
+                return nil
+            }
+            while let outcome = try await group.next() { if let outcome { return outcome } }
+            throw CancellationError()
+        }
+    }
+
+    private func meet(_ demands: AsyncStream<Demand>, of build: String, _ context: ContextTree) async throws {
         let upload = ContextUpload(api: api, tree: context)
-        return try await withThrowingTaskGroup(of: Void.self) { uploads in
-            defer { uploads.cancelAll() }
-            while true {
-                do {
-                    let target = "/api/v1/builds/\(percentEncoded(build))/events?after=\(last)"
-                    let lines = try await api.lines(BuildEvent.self, "GET", target)
-                    reconnection.reached()
-                    for try await event in lines {
-                        reconnection.succeeded()
-                        last = event.sequence
-                        await screen.handle(event)
-                        switch event.kind {
-                        case .needsContents:
-                            uploads.addTask { try await upload.sendContents(for: build) }
-                        case .needsSecrets:
-                            uploads.addTask { try await sendSecretsAgain(for: build) }
-                        case .finished(let status, _, let image, let images):
-                            switch status {
-                            case .succeeded: return Outcome(image: image, images: images ?? [:])
-                            case .cancelled: throw ClientError.cancelled
-                            default: throw ClientError.buildFailed
-                            }
-                        default: break
-                        }
+        try await withThrowingDiscardingTaskGroup { uploads in
+            for await demand in demands {
+                uploads.addTask {
+                    switch demand {
+                    case .contents: try await upload.sendContents(for: build)
+                    case .secrets: try await sendSecretsAgain(for: build)
                     }
-                    try await wait(&reconnection, after: nil, build)
-                } catch let error where ClientError.isTransient(error) {
-                    try await wait(&reconnection, after: error, build)
                 }
             }
         }
+    }
+
+    private func followEvents(of build: String, _ demand: (Demand) -> Void) async throws -> Outcome {
+        var last = 0
+        var reconnection = Reconnection()
+        while true {
+            do {
+                let target = "/api/v1/builds/\(percentEncoded(build))/events?after=\(last)"
+                let lines = try await api.lines(BuildEvent.self, "GET", target)
+                reconnection.reached()
+                for try await event in lines {
+                    reconnection.succeeded()
+                    last = event.sequence
+                    await screen.handle(event)
+                    switch event.kind {
+                    case .needsContents: demand(.contents)
+                    case .needsSecrets: demand(.secrets)
+                    case .finished(let status, _, let image, let images):
+                        switch status {
+                        case .succeeded: return Outcome(image: image, images: images ?? [:])
+                        case .cancelled: throw ClientError.cancelled
+                        default: throw ClientError.buildFailed
+                        }
+                    default: break
+                    }
+                }
+                try await wait(&reconnection, after: nil, build)
+            } catch let error where ClientError.isTransient(error) {
+                try await wait(&reconnection, after: error, build)
+            }
+        }
+    }
+
+    /// In a task of its own: this one may have been cancelled.
+    private func cancel(_ build: String) async {
+        let api = api
+        await Task { try? await api.post("/api/v1/builds/\(percentEncoded(build))/cancel", [String: String](), deadline: .seconds(5)) }
+            .value
     }
 
     private func wait(_ reconnection: inout Reconnection, after error: (any Error)?, _ build: String) async throws {
