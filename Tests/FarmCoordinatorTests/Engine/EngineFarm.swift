@@ -247,6 +247,8 @@ actor FakeAgent {
             if play == .hang || play == .hangAndFail {
                 while isHanging, !cancelled.contains(assignment.id) { try await Task.sleep(for: .milliseconds(2)) }
             }
+            // It was lost before it came here: nobody runs it.
+            try Task.checkCancellation()
             if cancelled.contains(assignment.id) { return try await end(assignment, .cancelled) }
             ran.append(step.name)
             switch play {
