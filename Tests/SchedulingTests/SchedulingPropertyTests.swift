@@ -154,10 +154,19 @@ import Testing
         }
     }
 
-    /// 200 arguments of 150 events, and an end in calm weather: thirty thousand states.
+    /// 200 long histories: 150 events, and an end in calm weather.
     @Test(arguments: 0..<200) func `no stage is lost or runs twice, slots and processors are kept, and all is done in the end`(seed: Int) {
+        live(through: 150, seed: seed)
+    }
+
+    /// Twenty thousand short ones: most of what goes wrong does so within a few events of a fault.
+    @Test(arguments: 0..<100) func `the same holds in twenty thousand short histories`(group: Int) {
+        for number in 0..<200 { live(through: 12 + number % 24, seed: 1000 + group * 200 + number) }
+    }
+
+    private func live(through events: Int, seed: Int) {
         var history = History(seed: seed)
-        for _ in 0..<150 {
+        for _ in 0..<events {
             history.step()
             history.decide()
             history.check()
@@ -177,8 +186,8 @@ import Testing
             history.check()
             history.end()
         }
-        #expect(history.open.isEmpty, "\(history.open.keys.sorted()) were never run")
-        #expect(history.scheduler.waiting == 0)
+        #expect(history.open.isEmpty, "seed \(seed): \(history.open.keys.sorted()) were never run")
+        #expect(history.scheduler.waiting == 0, "seed \(seed)")
     }
 
     @Test(arguments: 0..<20) func `the same history gives the same decisions`(seed: Int) {
