@@ -48,6 +48,27 @@ struct ReconnectionTests {
         #expect(shown.stages[0].attempts == 1, "the running step did not notice")
     }
 
+    @Test func `a laptop that disappears in the middle of a build cancels nothing`() async throws {
+        defer { context.remove() }
+        try context.write("FROM busybox\nRUN echo begun; sleep 2; echo through\n", to: "Dockerfile")
+        let (cluster, root) = (cluster, context.root)
+        let submitted = Task { try await cluster.farm("submit", "--progress", "plain", "--project", "laptop", root) }
+        var build = ""
+        try await eventually("the step runs") {
+            build = try await cluster.newestBuild() ?? ""
+            guard !build.isEmpty, try await cluster.show(build).project == "laptop" else { return false }
+            return try await cluster.farm("logs", build).output.contains("begun")
+        }
+        let client = try await Command.run(["pgrep", "-f", "farm submit .*\(root)$"])
+        let process = try #require(pid_t(client.line), "\(client.testDescription)")
+        kill(process, SIGKILL)
+        #expect(try await submitted.value.status != 0)
+        let id = build
+        try await eventually("the build has ended") { try await cluster.show(id).finishedAt != nil }
+        #expect(try await cluster.show(id).status == .succeeded)
+        #expect(try await cluster.farm("logs", id).output.contains("through"))
+    }
+
     private static func lines(of text: String) -> [String] {
         text.split(separator: "\n").compactMap { line in line.firstRange(of: "number ").map { String(line[$0.lowerBound...]) } }
             .filter { $0.hasSuffix(" end") && !$0.contains("$") }
