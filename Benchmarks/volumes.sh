@@ -92,9 +92,9 @@ volumes_forget_all() {
     rm -rf --one-file-system "$work/rsync/$volumes_id-source" "$work/rsync/$volumes_id-destination"
 }
 
-# volumes_change ROUND [ROW]: the change of a round on both sides.
+# volumes_change ROUND [ROW [COUNT]]: the change of a round on both sides; COUNT: only among so many of the files.
 volumes_change() {
-    tell_holder change "$volumes_case" "$volumes_count" "$1"
+    tell_holder change "$volumes_case" "${3:-$volumes_count}" "$1"
     generation=${reply% *}
     [ -z "${2:-}" ] || note volumes "$2: publishing" farm s "${reply#* }"
     [ -n "$volumes_alone" ] ||
@@ -202,6 +202,16 @@ volumes_empty() {
     done
 }
 
+# volumes_growth COUNT ROW AMONG: rounds that change 600 files among the first AMONG of COUNT.
+volumes_growth() {
+    local round
+    for ((round = 1; round <= runs; round++)); do
+        volumes_change "$((change + round))" "$2" "$3"
+        volumes_need "$2"
+    done
+    change=$((change + 100))
+}
+
 # Both processes anew, so that what they had done before is not in their memory.
 volumes_restart() {
     stop_holder
@@ -264,14 +274,14 @@ measure_volumes() {
     fi
     # No peer from here on: what is asked is what it takes here. Growth before the others, which leave much to remove.
     if volumes_row growth; then
+        # Rounds of their own for each, which are other contents: what one brought would be found here by the next. Hundreds change the same
+        # files.
+        change=100
         for count in $((files / 10)) "$files" $((files * 10)); do
             volumes_choose "growth-$count" files "$count" alone
             volumes_need ''
-            for ((round = 1; round <= runs; round++)); do
-                # Other rounds than the row "files" has: what it brought would be found here.
-                volumes_change "$((100 + round))" "600 changed of $count"
-                volumes_need "600 changed of $count"
-            done
+            volumes_growth "$count" "the same 600 changed of $count" "$((files / 10))"
+            [ "$count" = $((files / 10)) ] || volumes_growth "$count" "600 of $count, spread" "$count"
         done
     fi
     if volumes_row flat; then
