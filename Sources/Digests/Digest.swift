@@ -70,7 +70,13 @@ public struct Digest: Hashable, Sendable {
 
     public static func == (a: Digest, b: Digest) -> Bool { a.words == b.words }
 
-    public func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+    /// All of it: what a peer announces is no digest of anything yet, and may agree in as many bytes as it likes.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(words.0)
+        hasher.combine(words.1)
+        hasher.combine(words.2)
+        hasher.combine(words.3)
+    }
 
     /// The digest of a whole value in memory.
     public static func of(_ bytes: UnsafeRawBufferPointer) -> Digest {

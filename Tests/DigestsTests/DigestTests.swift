@@ -34,4 +34,15 @@ import Testing
         #expect(low < high)
         #expect(!(high < low))
     }
+
+    @Test func `digests that differ in one byte only are told apart by their hash`() throws {
+        for place in 0..<Digest.byteCount {
+            let alike = (0..<UInt8.max).compactMap { value in
+                var bytes = [UInt8](repeating: 7, count: Digest.byteCount)
+                bytes[place] = value
+                return Digest(bytes: bytes)
+            }
+            #expect(Set(alike.map(\.hashValue)).count == alike.count, "byte \(place)")
+        }
+    }
 }

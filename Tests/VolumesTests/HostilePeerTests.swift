@@ -22,6 +22,15 @@ struct HostilePeerTests {
         entry(path, .file(FileContent(size: size ?? UInt64(text.utf8.count), digest: .of(text))))
     }
 
+    /// Files whose digests differ in the last bytes only.
+    private static func alike(_ count: Int) -> [TreeEntry] {
+        (0..<count).map { number in
+            let bytes = [UInt8](repeating: 7, count: Digest.byteCount - 3) + [16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
+            let name = "f" + String(1_000_000 + number)
+            return entry(name, .file(FileContent(size: 1, digest: Digest(bytes: bytes) ?? .of(name))))
+        }
+    }
+
     private static func whole(_ entries: [TreeEntry], generation: Int = 2) throws -> [UInt8] {
         let answer = Collected()
         try ChangesAnswer.whole(generation: generation, VolumeManifest(unchecked: entries)).write(to: answer)
@@ -88,6 +97,10 @@ struct HostilePeerTests {
         add(
             "a path longer than a path may be", "is too large",
             try whole([root, file((0..<2500).map { _ in "d" }.joined(separator: "/"), "x")]))
+        // Digests that agree in so many bytes must not make looking them up take hours.
+        add(
+            "contents that are hard to tell apart", "no longer has", try whole([root] + alike(100_000)),
+            fetch: try blocks { try $0.write([FetchFormat.gone]) })
         add("no root", "refused", try whole([file("a", "x")]))
         add("a deleted root", "both put and deleted", try delta([root], [""]))
         add("put and deleted", "both put and deleted", try delta([root, file("a", "x")], ["a"]))
