@@ -154,6 +154,20 @@ import Testing
         }
     }
 
+    @Test func `a store that is closed acknowledges nothing more, be it what was refused before`() async throws {
+        try await withFile { path in
+            let store = try open(path)
+            let last = store.write([.insert(build("b1"))])
+            try await store.close()
+            try await last.durable()
+            await #expect(throws: StoreError.self) { try await store.write([.insert(build("b2"))]).durable() }
+            await #expect(throws: StoreError.self) { try await store.write([]).durable() }
+            let other = try open(path)
+            #expect(try await other.load().builds.map(\.build.id) == ["b1"])
+            try await other.close()
+        }
+    }
+
     @Test func `a group that is refused leaves nothing behind and harms no other`() async throws {
         try await withFile { path in
             let store = try open(path)

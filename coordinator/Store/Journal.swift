@@ -16,6 +16,8 @@ final class Journal: Sendable {
     private struct State {
         var pending: [Group] = []
         var writing = false
+        /// Nothing new is taken.
+        var isClosed = false
         var trouble: String?
         /// What a check found: it does not pass.
         var damage: String?
@@ -39,19 +41,29 @@ final class Journal: Sendable {
     /// The file is damaged, and nothing new shall be begun on it.
     func found(damage: String) { state.withLock { $0.damage = damage } }
 
-    func write(_ changes: [Change]) -> Commit {
+    func write(_ changes: [Change]) -> Commit { write(changes, isLast: false) }
+
+    /// Takes nothing more from now on; what it returns is durable when all is that was taken before.
+    func close() -> Commit { write([], isLast: true) }
+
+    private func write(_ changes: [Change], isLast: Bool) -> Commit {
         let commit = Commit()
-        let start = state.withLock { state -> Bool? in
+        let start = state.withLock { state in
+            // Also where there is nothing to write: who waits for what another has written must not be told that it is on the disk.
+            if state.isClosed, !isLast {
+                commit.finish(.failure(StoreError.closed))
+                return false
+            }
+            if isLast { state.isClosed = true }
             // Nothing is on its way: what there was to wait for is on the disk.
-            if changes.isEmpty, !state.writing { return nil }
+            if changes.isEmpty, !state.writing {
+                commit.finish(.success(()))
+                return false
+            }
             state.pending.append(Group(changes: changes, commit: commit))
             if let trouble = state.trouble { commit.stumble(trouble) }
             defer { state.writing = true }
             return !state.writing
-        }
-        guard let start else {
-            commit.finish(.success(()))
-            return commit
         }
         if start {
             // GRDB's writer queue is a thread that may block.

@@ -79,10 +79,10 @@ public final class Store: Sendable {
         return problem
     }
 
-    /// Waits for everything written before, then closes the file.
+    /// Waits for everything written before, then closes the file. What is written from now on is refused by ``StoreError/closed``.
     /// - Throws: ``StoreError/unwritable(_:)`` while the disk is full: what was not acknowledged is given up.
     public func close() async throws {
-        try await write([]).durable(patiently: false)
+        try await journal.close().durable(patiently: false)
         // What says that the file was closed in order is a log with nothing in it. GRDB closes the writer before the readers, who can't empty
         // it. One who still reads is no reason to wait: the next start takes this for an end out of order then, and checks the file.
         try? await pool.writeWithoutTransaction { db in _ = try db.checkpoint(.truncate) }
@@ -100,6 +100,8 @@ public enum StoreError: Error, Sendable, CustomStringConvertible {
     case unwritable(String)
     /// There is no such file.
     case absent(path: String)
+    /// It was closed: the coordinator is ending.
+    case closed
     /// A copy could not be made or used.
     case failed(path: String, String)
 
@@ -111,6 +113,7 @@ public enum StoreError: Error, Sendable, CustomStringConvertible {
             "the database \(path) was written by a newer version of farm-coordinator: install that version or a later one"
         case .unwritable(let trouble): trouble
         case .absent(let path): "there is no database \(path)"
+        case .closed: "the coordinator is ending: try again in a moment"
         case .failed(let path, let problem): "\(path): \(problem)"
         }
     }

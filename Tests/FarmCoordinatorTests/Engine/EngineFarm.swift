@@ -127,6 +127,9 @@ actor FakeAgent {
     private(set) var received: [StageAssignment] = []
     private(set) var commands: [AgentCommand] = []
     private(set) var cancelled: Set<String> = []
+    /// Reports that the coordinator has acknowledged, and attempts that it has not.
+    private(set) var answered = 0
+    private(set) var refused = 0
 
     init(_ name: String, _ farm: Coordinator, _ contexts: FakeContexts) {
         self.name = name
@@ -202,8 +205,12 @@ actor FakeAgent {
         while true {
             do {
                 try await farm.report([report], from: name)
+                answered += 1
                 break
-            } catch { try await Task.sleep(for: .milliseconds(2)) }
+            } catch {
+                refused += 1
+                try await Task.sleep(for: .milliseconds(2))
+            }
         }
         // A second arrival must do nothing.
         try? await farm.report([report], from: name)

@@ -85,6 +85,30 @@ extension EngineSettings {
         await farm.end()
     }
 
+    @Test func `a coordinator that has ended acknowledges no report, and the next one gets it`() async throws {
+        let farm = try await EngineFarm()
+        let agent = FakeAgent("agent-1", farm.engine, farm.contexts)
+        await agent.play("RUN one", .hang)
+        try await agent.join()
+        let id = try await farm.submit(Make.plan([Make.stage("main", [Make.run("one"), Make.run("two")])]))
+        try await eventually { try await farm.engine.describe(id).stages.first?.steps[0].status == .running }
+        let ended = farm.engine
+        try await farm.restart()
+        // It goes on while the coordinator is away, and reports to what is left of it.
+        let heard = await agent.answered
+        await agent.letGo()
+        try await eventually { await agent.refused > 0 }
+        await ended.tick()
+        #expect(await agent.answered == heard)
+        await agent.move(to: farm.engine)
+        try await agent.join()
+        _ = try await farm.finish(id)
+        let shown = try await farm.engine.describe(id)
+        #expect(shown.status == .succeeded && shown.stages[0].attempts == 1, "\(shown.error ?? "")")
+        #expect(await agent.ran == ["RUN one", "RUN two"])
+        await farm.end()
+    }
+
     @Test func `an agent that comes back without what it was given gets it again at once, and that is no failed attempt`() async throws {
         let farm = try await EngineFarm(settings: .once)
         let agent = FakeAgent("agent-1", farm.engine, farm.contexts)

@@ -172,6 +172,8 @@ extension Coordinator {
     /// - Throws: when the store refused a change: memory and disk differ then, and ``run()`` ends. ``EngineError/unavailable(_:)`` for who
     ///   is not patient.
     func settle(patiently: Bool = true) async throws {
+        // What was refused is in memory: who asks again must not take it for stored.
+        if let failure { throw failure }
         let delivery = Delivery(commit: store.write(outbox), rung: rung, commands: commands)
         outbox = []
         rung = [:]
@@ -182,12 +184,17 @@ extension Coordinator {
             try await delivery.commit.durable(patiently: false)
         } catch StoreError.unwritable(let trouble) {
             throw EngineError.unavailable(trouble)
+        } catch StoreError.closed {
+            throw EngineError.unavailable("\(StoreError.closed)")
         }
     }
 
     private func complete(_ delivery: Delivery) async throws {
         do {
             try await delivery.commit.durable()
+        } catch StoreError.closed {
+            // Nobody was told of it: the next process goes on from what is on the disk.
+            throw EngineError.unavailable("\(StoreError.closed)")
         } catch {
             logger.critical("the store refused a change: memory and disk differ", metadata: ["error": "\(error)"])
             let failure = EngineError.unavailable("the coordinator could not store this: \(error)")
