@@ -7,16 +7,24 @@ import Synchronization
 
 /// What takes bytes of a peer, or of a disk that may be damaged: each as a function of those bytes, with an example that it accepts.
 enum FuzzTarget: String, CaseIterable, Sendable {
-    case whole, delta, change, digests, index, changes, wishes, answers, questions, comparison, signature, patch
+    case whole, delta, change, digests, index, changes, wishes, answers, holes, questions, comparison, signature, patch
 
     /// A place with a generation of two files, one of them large enough for rsync deltas, and an empty directory to write to.
     struct Bench {
         let folder: String
         let local: VolumeManifest
         let next: VolumeManifest
+        /// `local` and files with holes.
+        let sparse: VolumeManifest
         let files: GenerationFiles
         static let old = [UInt8]((0..<20_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) })
         static let new = Array("edited".utf8) + old
+        /// More than anything here takes.
+        static let room: UInt64 = 1 << 20
+        /// Sparse files: how large, and where they have data. Of one the end is a hole, one is nothing else, one begins and ends with data.
+        static let sparseFiles: [(name: String, size: Int, data: [Range<Int>])] = [
+            ("ends", 200_000, [8192..<12_288]), ("none", 70_000, []), ("parts", 150_000, [0..<4096, 65_536..<73_728, 147_456..<150_000]),
+        ]
 
         init() throws {
             let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
@@ -25,6 +33,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
             let text = Array("hello".utf8)
             try Self.write(text, to: folder + "/generation/d/small")
             try Self.write(Self.old, to: folder + "/generation/big")
+            for file in Self.sparseFiles { try Self.writeSparse(file.size, file.data, to: "\(folder)/generation/\(file.name)") }
             try Self.write(text, to: folder + "/outside/file")
             func entry(_ path: String, _ content: TreeEntry.Content = .directory) -> TreeEntry {
                 TreeEntry(path: Array(path.utf8), mode: 0o755, uid: 0, gid: 0, modified: 7, content: content)
@@ -39,6 +48,12 @@ enum FuzzTarget: String, CaseIterable, Sendable {
                 entry(""), file("big", Self.new), entry("d"), file("d/l1", [9], group: 1 << 24), file("d/l2", [9], group: 1 << 24), noted,
                 entry("e"), entry("e/link", .symlink(target: text)), entry("e/pipe", .fifo), file("new", [5, 6]),
             ])
+            sparse = try VolumeManifest(
+                entries: local.entries
+                    + Self.sparseFiles.map { file in
+                        let bytes = Self.contents(file.size, file.data)
+                        return entry(file.name, .file(FileContent(size: UInt64(file.size), digest: .of(bytes), isSparse: true)))
+                    })
             files = try GenerationFiles(layers: [folder + "/generation"])
         }
 
@@ -47,6 +62,21 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         private static func write(_ bytes: [UInt8], to path: String) throws {
             let file = try Descriptor.open(path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
             _ = bytes.withUnsafeBytes { Glibc.write(file.number, $0.baseAddress, $0.count) }
+        }
+
+        private static func contents(_ size: Int, _ data: [Range<Int>]) -> [UInt8] {
+            var bytes = [UInt8](repeating: 0, count: size)
+            for place in data.joined() { bytes[place] = UInt8(truncatingIfNeeded: place &* 31 &+ place >> 8) | 1 }
+            return bytes
+        }
+
+        private static func writeSparse(_ size: Int, _ data: [Range<Int>], to path: String) throws {
+            let file = try Descriptor.open(path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
+            ftruncate(file.number, off_t(size))
+            let bytes = contents(size, data)
+            for range in data {
+                _ = bytes[range].withUnsafeBytes { pwrite(file.number, $0.baseAddress, $0.count, off_t(range.lowerBound)) }
+            }
         }
 
         /// A directory for one transfer.
@@ -61,7 +91,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     /// True for what comes inside a block stream: examples are without the frame, so that changes get behind it.
     var isFramed: Bool {
         switch self {
-        case .changes, .wishes, .answers, .questions, .comparison: true
+        case .changes, .wishes, .answers, .holes, .questions, .comparison: true
         case .whole, .delta, .change, .digests, .index, .signature, .patch: false
         }
     }
@@ -98,6 +128,10 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .wishes: return try inside { try fetch(bench).writeRequest(fetch(bench).prepare(), to: $0) }
         case .answers:
             return try inside { sink in try ContentSender.serve(request: answersRequest(bench), files: newFiles(bench), response: sink) }
+        case .holes:
+            return try inside { sink in
+                try ContentSender.serve(request: answersRequest(bench), files: bench.files, holes: true, response: sink)
+            }
         case .questions, .comparison:
             let (asked, answered) = try conversation(bench)
             return self == .questions ? asked : answered
@@ -141,10 +175,12 @@ enum FuzzTarget: String, CaseIterable, Sendable {
             let index = try DigestIndex(decoding: bytes)
             for entry in bench.next.entries { if let file = entry.file { _ = index.places(of: file.digest) } }
         case .changes: _ = try ChangesAnswer.read(from: wire)
-        case .wishes: try ContentSender.serve(request: wire, files: bench.files, response: Discarded())
-        case .answers:
+        case .wishes:
+            try ContentSender.serve(request: wire, files: bench.files, response: Discarded())
+            try ContentSender.serve(request: MemoryStream(bytes), files: bench.files, holes: true, response: Discarded())
+        case .answers, .holes:
             let fetch = try fetch(bench)
-            let (again, _) = try fetch.readResponse(try fetch.prepare(), from: wire)
+            let (again, _) = try fetch.readResponse(try fetch.prepare(), from: wire, room: Bench.room)
             if again.isEmpty { try fetch.finish() }
         case .questions: try ComparisonServer.serve(request: wire, tree: ComparedTree(bench.next), response: Discarded())
         case .comparison:
@@ -180,7 +216,8 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         if self == .answers {
             return try DeltaFetch(change(bench), local: bench.local, files: bench.files, directory: try bench.staging())
         }
-        return DeltaFetch(delta: bench.local.delta(to: bench.next), local: bench.local, files: bench.files, directory: try bench.staging())
+        let wanted = self == .holes ? bench.sparse : bench.next
+        return DeltaFetch(delta: bench.local.delta(to: wanted), local: bench.local, files: bench.files, directory: try bench.staging())
     }
 
     private func answersRequest(_ bench: Bench) throws -> MemoryStream {
