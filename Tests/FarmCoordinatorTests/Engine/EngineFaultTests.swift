@@ -129,6 +129,48 @@ extension EngineSettings {
         await farm.end()
     }
 
+    @Test func `a stage that its agent never gets is excused a few times, and then goes elsewhere`() async throws {
+        try await neverDelivered(others: 1)
+    }
+
+    @Test func `a stage that nobody gets fails in the end, and says why`() async throws { try await neverDelivered(others: 0) }
+
+    /// The way to the first agent breaks each time before what it is given arrives.
+    private func neverDelivered(others: Int) async throws {
+        let farm = try await EngineFarm()
+        let deaf = FakeAgent("agent-1", farm.engine, farm.contexts)
+        let well = FakeAgent("agent-2", farm.engine, farm.contexts)
+        await deaf.play("RUN one", .hang)
+        try await deaf.join()
+        let id = try await farm.submit(Make.plan([Make.stage("main", [Make.run("one")])]))
+        try await eventually { await deaf.received.count == 1 }
+        if others > 0 { try await well.join(slots: 1) }
+        for number in 1... {
+            await deaf.lose()
+            try await deaf.join()
+            // Given to it again, or not any more.
+            try await eventually {
+                let shown = try await farm.engine.describe(id)
+                let received = await deaf.received.count
+                return received > number || shown.status.isFinal || shown.stages[0].agent == "agent-2"
+            }
+            if await deaf.received.count == number { break }
+            try #require(number < 20, "it is given to the same agent without end")
+        }
+        let events = try await farm.finish(id)
+        let shown = try await farm.engine.describe(id)
+        let given = await deaf.received.count
+        #expect(events.count { if case .stageRetried = $0.kind { true } else { false } } >= Coordinator.undeliveredLimit)
+        if others > 0 {
+            #expect(shown.status == .succeeded && shown.stages[0].agent == "agent-2", "\(shown.error ?? "")")
+            #expect(given == Coordinator.undeliveredLimit + 1)
+        } else {
+            #expect(shown.status == .failed)
+            #expect(shown.error?.contains("agent-1") == true, "\(shown.error ?? "")")
+        }
+        await farm.end()
+    }
+
     @Test func `a coordinator that was killed goes on with what still runs, and misses no event`() async throws {
         let farm = try await EngineFarm()
         let agent = FakeAgent("agent-1", farm.engine, farm.contexts)

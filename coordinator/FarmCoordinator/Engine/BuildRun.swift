@@ -137,6 +137,8 @@ struct StageRun {
     var found: [StoredRecord?]
     /// The first step that had no record then, and its key.
     var missing: (step: Int, key: Digest)?
+    /// How often it was given to an agent that never got it, since the coordinator was started.
+    var undelivered = 0
     /// Agents that could not run it.
     var avoid: Set<String> = []
     /// Why no agent could take it when this was last said.

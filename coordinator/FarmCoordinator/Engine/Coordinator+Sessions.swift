@@ -73,6 +73,20 @@ extension Coordinator {
         logger.info("an agent's session has ended", metadata: ["agent": "\(agent)"])
     }
 
+    /// So often a stage that an agent never got counts as no attempt: a connection breaks in just that moment once, or when the coordinator
+    /// is started again. More often it is that way which is broken: then attempts count, and others are asked.
+    static let undeliveredLimit = 5
+
+    /// Whether that the agent did not get it is nobody's failure.
+    private func excuse(_ assignment: AssignmentEntry) -> Bool {
+        let stage = assignment.stored.stage
+        guard let run = builds[assignment.stored.build], run.stages.indices.contains(stage) else { return true }
+        run.stages[stage].undelivered += 1
+        guard run.stages[stage].undelivered <= Self.undeliveredLimit else { return false }
+        run.stages[stage].row.excused += 1
+        return true
+    }
+
     /// Renews the leases of what the agent runs; tells it to cancel what is not its any more.
     public func heartbeat(_ heartbeat: Heartbeat, from agent: String) async throws {
         guard let entry = agentEntries[agent], entry.stored.epoch == heartbeat.epoch else {
@@ -142,11 +156,8 @@ extension Coordinator {
                 lostStages += 1
                 retry(id, reason: "\(agent) was restarted", avoiding: false)
             } else {
-                // It runs it not, and has nothing to say of it that is not stored: it never got it. That is nobody's failure.
-                if let run = builds[assignment.stored.build], run.stages.indices.contains(assignment.stored.stage) {
-                    run.stages[assignment.stored.stage].row.excused += 1
-                }
-                retry(id, reason: "\(agent) did not get it", avoiding: false)
+                // It runs it not, and has nothing to say of it that is not stored: it never got it.
+                retry(id, reason: "\(agent) did not get it", avoiding: !excuse(assignment))
             }
         }
         // What was lost was counted then.
