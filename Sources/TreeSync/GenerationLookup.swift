@@ -28,16 +28,23 @@ public struct VolumeTotals: Sendable, Equatable {
 
     /// The sums after a delta: a look at each name of the delta, and at no other.
     public func applying(_ delta: DeltaManifest, upon old: any GenerationLookup) throws -> VolumeTotals {
-        var sums = self
-        func count(_ entry: TreeEntry, _ sign: Int64) {
-            sums.bytes &+= sign &* Int64(clamping: entry.file?.size ?? 0)
-            sums.files &+= sign
-        }
+        var growth = VolumeTotals()
         for entry in delta.puts {
-            if let before = try old.entry(entry.path) { count(before, -1) }
-            count(entry, 1)
+            if let before = try old.entry(entry.path) { growth.count(before, -1) }
+            growth.count(entry, 1)
         }
-        for path in delta.deletions { if let before = try old.entry(path) { count(before, -1) } }
-        return VolumeTotals(bytes: max(0, sums.bytes), files: max(0, sums.files))
+        for path in delta.deletions { if let before = try old.entry(path) { growth.count(before, -1) } }
+        return adding(growth)
+    }
+
+    /// With what a delta adds, or takes.
+    public func adding(_ growth: VolumeTotals) -> VolumeTotals {
+        VolumeTotals(bytes: max(0, bytes &+ growth.bytes), files: max(0, files &+ growth.files))
+    }
+
+    /// Counts an entry, or with -1 no longer.
+    mutating func count(_ entry: TreeEntry, _ sign: Int64) {
+        bytes &+= sign &* Int64(clamping: entry.file?.size ?? 0)
+        files &+= sign
     }
 }

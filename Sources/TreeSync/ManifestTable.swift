@@ -3,26 +3,43 @@ import Glibc
 
 /// A delta in its binary form on disk, in which single names are found without decoding all of it.
 ///
-/// Reading it once gives a path for every 64th name; a look is then a binary search and the decoding of 64 names at the most. Memory
+/// Reading it once gives a path for every 64th name; a look is then a binary search and passing over 64 names at the most. Memory
 /// is a few percent of the decoded manifest's; the bytes themselves are the page cache's.
 public final class ManifestTable: Sendable {
     /// Names between two that are kept in memory.
-    private static let stride = 64
+    static let stride = 64
 
     /// A place to begin decoding: the body of the entry of this path begins at the offset; for a deleted path, the next one does.
-    fileprivate struct Restart: Sendable {
+    struct Restart: Sendable {
         var path: TreePath
         var offset: Int
     }
 
+    /// The puts or the deletions.
+    struct List: Sendable {
+        var restarts: [Restart] = []
+        var count = 0
+
+        /// The number of the block in which a path is, if it is there: the last one that begins at it or before it.
+        func block(of path: TreePath) -> Int? {
+            var low = 0
+            var high = restarts.count
+            while low < high {
+                let middle = (low + high) / 2
+                if TreePaths.precedes(path, restarts[middle].path) { high = middle } else { low = middle + 1 }
+            }
+            return low == 0 ? nil : low - 1
+        }
+    }
+
     // Made in init, unmapped in deinit; nobody writes to it: the file is never changed, only removed, which leaves the mapping whole.
     private nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
-    private let puts: [Restart]
-    private let deletions: [Restart]
+    let puts: List
+    let deletions: List
     /// How many entries the delta puts.
-    public let putCount: Int
+    public var putCount: Int { puts.count }
     /// How many paths it deletes.
-    public let deletionCount: Int
+    public var deletionCount: Int { deletions.count }
 
     /// Maps and checks a file. Linear in its length; later looks are not.
     public init(file path: String) throws {
@@ -34,7 +51,7 @@ public final class ManifestTable: Sendable {
         }
         let mapped = UnsafeRawBufferPointer(start: start, count: size)
         do {
-            (puts, deletions, putCount, deletionCount) = try Self.scan(mapped)
+            (puts, deletions) = try Self.scan(mapped)
         } catch {
             munmap(start, size)
             throw error
@@ -44,165 +61,101 @@ public final class ManifestTable: Sendable {
 
     deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
 
-    private static func scan(_ bytes: UnsafeRawBufferPointer) throws -> ([Restart], [Restart], Int, Int) {
+    private static func scan(_ bytes: UnsafeRawBufferPointer) throws -> (puts: List, deletions: List) {
         var decoder = try ByteDecoder(sealed: bytes, magic: ManifestFormat.deltaMagic)
-        var puts: [Restart] = []
+        var puts = List()
         var path: TreePath = []
-        let putCount = try decoder.count(of: ManifestFormat.entryMinimum)
-        for index in 0..<putCount {
+        puts.count = try decoder.count(of: ManifestFormat.entryMinimum)
+        for index in 0..<puts.count {
             path = try decoder.path(after: path)
-            if index % stride == 0 { puts.append(Restart(path: path, offset: decoder.position)) }
+            if index % stride == 0 { puts.restarts.append(Restart(path: path, offset: decoder.position)) }
             _ = try decoder.entry(path)
         }
-        var deletions: [Restart] = []
+        var deletions = List()
         path = []
-        let deletionCount = try decoder.count(of: ManifestFormat.pathMinimum)
-        for index in 0..<deletionCount {
+        deletions.count = try decoder.count(of: ManifestFormat.pathMinimum)
+        for index in 0..<deletions.count {
             path = try decoder.path(after: path)
-            if index % stride == 0 { deletions.append(Restart(path: path, offset: decoder.position)) }
+            if index % stride == 0 { deletions.restarts.append(Restart(path: path, offset: decoder.position)) }
         }
         try decoder.end()
-        return (puts, deletions, putCount, deletionCount)
+        return (puts, deletions)
     }
 
-    /// The number of the block in which a path is, if it is there: the last one that begins at it or before it.
-    private static func block(of path: TreePath, _ restarts: [Restart]) -> Int? {
-        var low = 0
-        var high = restarts.count
-        while low < high {
-            let middle = (low + high) / 2
-            if TreePaths.precedes(path, restarts[middle].path) { high = middle } else { low = middle + 1 }
-        }
-        return low == 0 ? nil : low - 1
-    }
-
-    private func decoder(at offset: Int) throws -> ByteDecoder {
+    /// Decodes from an offset that a decoder of all of it had. The table has to outlive it.
+    func decoder(at offset: Int) throws -> ByteDecoder {
         try ByteDecoder(sealedAndChecked: bytes, magic: ManifestFormat.deltaMagic, at: offset)
-    }
-
-    fileprivate func putBlock(of path: TreePath) -> Int? { Self.block(of: path, puts) }
-    fileprivate func deletionBlock(of path: TreePath) -> Int? { Self.block(of: path, deletions) }
-    fileprivate var putBlocks: Int { puts.count }
-    fileprivate var deletionBlocks: Int { deletions.count }
-
-    fileprivate func decodePuts(_ block: Int) throws -> [TreeEntry] {
-        var decoder = try decoder(at: puts[block].offset)
-        let count = min(Self.stride, putCount - block * Self.stride)
-        var entries: [TreeEntry] = []
-        entries.reserveCapacity(count)
-        entries.append(try decoder.entry(puts[block].path))
-        for _ in 1..<max(1, count) {
-            let path = try decoder.path(after: entries[entries.count - 1].path)
-            entries.append(try decoder.entry(path))
-        }
-        return entries
-    }
-
-    fileprivate func decodeDeletions(_ block: Int) throws -> [TreePath] {
-        var decoder = try decoder(at: deletions[block].offset)
-        let count = min(Self.stride, deletionCount - block * Self.stride)
-        var paths = [deletions[block].path]
-        paths.reserveCapacity(count)
-        for _ in 1..<max(1, count) { paths.append(try decoder.path(after: paths[paths.count - 1])) }
-        return paths
     }
 }
 
-/// One operation's looks into a table: the block that was decoded last is kept, as the next name is mostly in it.
+/// One operation's looks into a table, quickest in tree order.
 private final class TableReader {
-    let table: ManifestTable
-    private var puts: (block: Int, entries: [TreeEntry])?
-    private var deletions: (block: Int, paths: [TreePath])?
+    private var puts: ManifestCursor
+    private var deletions: ManifestCursor
+    private var directories: ManifestCursor
+    /// Of the directories above the last path: whether they are deleted. Looks come in tree order, so that these are mostly asked again.
+    private var above: [(path: TreePath, isDeleted: Bool)] = []
 
-    init(_ table: ManifestTable) { self.table = table }
-
-    private func entries(_ block: Int) throws -> [TreeEntry] {
-        if let puts, puts.block == block { return puts.entries }
-        let entries = try table.decodePuts(block)
-        puts = (block, entries)
-        return entries
+    init(_ table: ManifestTable) {
+        puts = ManifestCursor(puts: table)
+        deletions = ManifestCursor(deletions: table)
+        directories = ManifestCursor(deletions: table)
     }
 
-    private func paths(_ block: Int) throws -> [TreePath] {
-        if let deletions, deletions.block == block { return deletions.paths }
-        let paths = try table.decodeDeletions(block)
-        deletions = (block, paths)
-        return paths
+    enum Finding {
+        case entry(TreeEntry)
+        /// Whatever is below this delta is hidden.
+        case hidden
+        /// The delta says nothing of it.
+        case open
     }
 
-    /// The last put at the path or before it.
-    func put(atOrBefore path: TreePath) throws -> TreeEntry? {
-        guard let block = table.putBlock(of: path) else { return nil }
-        let entries = try entries(block)
-        return entries[lastIndex(of: path, entries.count) { entries[$0].path }]
+    func find(_ path: TreePath) throws -> Finding {
+        let isBehind = try puts.seek(atOrBefore: path)
+        if isBehind, puts.path == path { return .entry(try puts.entry()) }
+        // Only the last put before it can be a file where the path has a directory, since nothing is put into a file.
+        if isBehind, TreePaths.isBelow(path, puts.path), try !puts.isDirectory() { return .hidden }
+        guard try deletions.seek(atOrBefore: path) else { return .open }
+        if deletions.path == path || TreePaths.isBelow(path, deletions.path) { return .hidden }
+        return try isInDeleted(path, near: deletions.path) ? .hidden : .open
     }
 
-    /// The last deletion at the path or before it.
-    func deletion(atOrBefore path: TreePath) throws -> TreePath? {
-        guard let block = table.deletionBlock(of: path) else { return nil }
-        let paths = try paths(block)
-        return paths[lastIndex(of: path, paths.count) { paths[$0] }]
-    }
-
-    /// The first of them is not behind the path.
-    private func lastIndex(of path: TreePath, _ count: Int, _ at: (Int) -> TreePath) -> Int {
-        var low = 1
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if TreePaths.precedes(path, at(middle)) { high = middle } else { low = middle + 1 }
+    /// Whether one of the directories above a path is deleted, given the last deletion before it: only those that both are in can be.
+    private func isInDeleted(_ path: TreePath, near: TreePath) throws -> Bool {
+        var level = 0
+        for index in path.indices {
+            guard index < near.count, near[index] == path[index] else { break }
+            guard path[index] == TreePaths.slash else { continue }
+            if level < above.count, above[level].path.count == index, path.starts(with: above[level].path) {
+                if above[level].isDeleted { return true }
+            } else {
+                let directory = Array(path[..<index])
+                let isDeleted = try directories.seek(atOrBefore: directory) && directories.path == directory
+                above.removeSubrange(min(level, above.count)...)
+                above.append((directory, isDeleted))
+                if isDeleted { return true }
+            }
+            level += 1
         }
-        return low - 1
+        return false
     }
 
     func puts(inside path: TreePath) throws -> [TreeEntry] {
-        guard table.putBlocks > 0 else { return [] }
         var found: [TreeEntry] = []
-        for block in (table.putBlock(of: path) ?? 0)..<table.putBlocks {
-            for entry in try entries(block) {
-                if TreePaths.isBelow(entry.path, path) {
-                    found.append(entry)
-                } else if TreePaths.precedes(path, entry.path) {
-                    return found
-                }
-            }
-        }
+        _ = try puts.seek(atOrBefore: path)
+        while try puts.advance(), TreePaths.isBelow(puts.path, path) { found.append(try puts.entry()) }
         return found
     }
 
     func deletions(inside path: TreePath) throws -> [TreePath] {
-        guard table.deletionBlocks > 0 else { return [] }
         var found: [TreePath] = []
-        for block in (table.deletionBlock(of: path) ?? 0)..<table.deletionBlocks {
-            for deleted in try paths(block) {
-                if TreePaths.isBelow(deleted, path) {
-                    found.append(deleted)
-                } else if TreePaths.precedes(path, deleted) {
-                    return found
-                }
-            }
-        }
+        _ = try deletions.seek(atOrBefore: path)
+        while try deletions.advance(), TreePaths.isBelow(deletions.path, path) { found.append(deletions.path) }
         return found
-    }
-
-    /// Whether what is below this delta is hidden at the path, which it does not put.
-    ///
-    /// - Parameter before: the last put before the path: only that one can be a file where the path has a directory, since nothing is put
-    ///   into a file.
-    func hides(_ path: TreePath, before: TreeEntry?) throws -> Bool {
-        if let before, !before.isDirectory, TreePaths.isBelow(path, before.path) { return true }
-        guard let near = try deletion(atOrBefore: path) else { return false }
-        if near == path || TreePaths.isBelow(path, near) { return true }
-        var above = TreePaths.parent(of: path)
-        while let directory = above, !directory.isEmpty {
-            if TreePaths.isBelow(near, directory), try deletion(atOrBefore: directory) == directory { return true }
-            above = TreePaths.parent(of: directory)
-        }
-        return false
     }
 }
 
-/// A generation as its layers' manifests give it. For one thread and one operation: it keeps what it decoded last.
+/// A generation as its layers' manifests give it. For one thread and one operation: it keeps where it looked last.
 public final class GenerationIndex: GenerationLookup {
     private let layers: [TableReader]
 
@@ -211,9 +164,11 @@ public final class GenerationIndex: GenerationLookup {
 
     public func entry(_ path: TreePath) throws -> TreeEntry? {
         for layer in layers.reversed() {
-            let put = try layer.put(atOrBefore: path)
-            if let put, put.path == path { return put }
-            if try layer.hides(path, before: put) { return nil }
+            switch try layer.find(path) {
+            case .entry(let entry): return entry
+            case .hidden: return nil
+            case .open: continue
+            }
         }
         return nil
     }
@@ -221,9 +176,11 @@ public final class GenerationIndex: GenerationLookup {
     public func inside(_ path: TreePath) throws -> [TreeEntry] {
         var found = VolumeManifest()
         for layer in layers {
-            let put = try layer.put(atOrBefore: path)
-            let isFile = put?.path == path && put?.isDirectory == false
-            if try isFile || (put?.path != path && layer.hides(path, before: put)) { found = VolumeManifest() }
+            switch try layer.find(path) {
+            case .entry(let entry) where entry.isDirectory: break
+            case .open: break
+            case .entry, .hidden: found = VolumeManifest()
+            }
             let delta = DeltaManifest(unchecked: try layer.puts(inside: path), deletions: try layer.deletions(inside: path))
             found = found.applying(delta)
         }

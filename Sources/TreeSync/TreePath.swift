@@ -23,7 +23,7 @@ public enum TreePaths {
         }
     }
 
-    private static func rank(_ byte: UInt8) -> UInt8 { byte == slash ? 0 : byte }
+    static func rank(_ byte: UInt8) -> UInt8 { byte == slash ? 0 : byte }
 
     /// What is wrong with the path, nil for a good one: not absolute, no empty, `.` or `..` part, no NUL, within the limits.
     static func fault(in path: TreePath) -> String? {

@@ -10,6 +10,8 @@ import Glibc
 public struct UpperIndex: ~Copyable {
     /// Names that can't be kept (devices, sockets, files that are too large) and were left out.
     public private(set) var leftOut: [String] = []
+    /// What the delta adds to the sums of the generation below, and takes from them.
+    public private(set) var growth = VolumeTotals()
 
     private let reader: TreeReader
     private let lower: any GenerationLookup
@@ -81,11 +83,12 @@ public struct UpperIndex: ~Copyable {
         let held = depth < Self.heldDepth ? try root.openBelow(path, O_RDONLY | O_DIRECTORY) : nil
         func directory() throws -> Descriptor { try held ?? root.openBelow(path, O_RDONLY | O_DIRECTORY) }
         let (entry, names, hidesLower) = try self.entry(of: directory(), path, inherited)
+        let old = try lower.entry(path)
         let place = puts.count
         puts.append(entry)
         let children = try TreeReader.names(in: directory(), path)
         var changed = false
-        if hidesLower { changed = try expand(path, directory(), children) }
+        if hidesLower, old?.isDirectory == true { changed = try expand(path, directory(), children) }
         for name in children {
             let below = TreePaths.join(path, name)
             guard below.count <= TreePaths.lengthLimit else {
@@ -107,7 +110,7 @@ public struct UpperIndex: ~Copyable {
         }
         let directory = try directory()
         try removeOverlayAttributes(names, of: directory, path)
-        if let old = try lower.entry(path) {
+        if let old {
             var same = old
             same.modified = entry.modified
             if same != entry { changed = true }
@@ -115,6 +118,8 @@ public struct UpperIndex: ~Copyable {
             changed = true
         }
         if changed {
+            growth.count(entry, 1)
+            if let old { growth.count(old, -1) }
             // Removing and adding above has changed the time.
             guard clinux_set_times(directory.number, "", entry.modified, entry.modified) == 0 else {
                 throw TreeSyncError.last("setting the times of", path)
@@ -138,7 +143,6 @@ public struct UpperIndex: ~Copyable {
 
     /// Makes whiteouts for what an opaque directory hid and has not itself.
     private mutating func expand(_ path: TreePath, _ directory: Descriptor, _ children: [[UInt8]]) throws -> Bool {
-        guard let old = try lower.entry(path), old.isDirectory else { return false }
         let own = Set(children)
         var changed = false
         for old in try lower.inside(path) {
@@ -162,6 +166,7 @@ public struct UpperIndex: ~Copyable {
 
     private mutating func note(deleted old: TreeEntry) {
         deletions.append(old.path)
+        growth.count(old, -1)
         if let file = old.file, file.size > 0 { deletedContents[file.digest] = old.path }
     }
 
@@ -190,6 +195,8 @@ public struct UpperIndex: ~Copyable {
         }
         if old?.isDirectory == true { try deleteInside(path) }
         puts.append(entry)
+        growth.count(entry, 1)
+        if let old { growth.count(old, -1) }
         return true
     }
 

@@ -171,6 +171,12 @@ struct ByGenerationTests {
             if manifest[path]?.isDirectory ?? true { #expect(try index.inside(path) == manifest.inside(path) as [TreeEntry]) }
             #expect(try index.entry(path + Array("/no".utf8)) == nil)
         }
+        // In tree order, as steps' changes are indexed, nothing is searched but passed over.
+        let inOrder = GenerationIndex(tables)
+        for path in asked.sorted(by: TreePaths.precedes) {
+            #expect(try inOrder.entry(path) == manifest[path])
+            #expect(try inOrder.entry(path + Array("-no".utf8)) == nil)
+        }
         let totals = try VolumeTotals(of: manifest).applying(manifest.delta(to: VolumeManifest()), upon: index)
         #expect(totals == VolumeTotals(bytes: 0, files: 0))
     }

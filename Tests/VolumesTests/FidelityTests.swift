@@ -60,6 +60,10 @@ struct FidelityTests {
                     change.make(changes)
                     expected = try TreeDump(path)
                 }
+                if let snapshot = agent.store.snapshot(of: key) {
+                    // People and quotas go by the sums, which are kept by what each step changes.
+                    #expect(snapshot.totals == VolumeTotals(of: try snapshot.manifest()))
+                }
                 if Int.random(in: 0..<3, using: &random) == 0 { await agent.service.settle() }
             }
             for agent in agents { try await agent.step(key) { try check($0, "at the end on \(agent.name)") } }

@@ -77,7 +77,7 @@ struct VolumePublisher: Sendable {
                     "devices, sockets and paths that are too long are not kept in a volume",
                     metadata: ["volume": "\(key.id)", "paths": "\(names)"])
             }
-            let totals = try (base?.totals ?? VolumeTotals()).applying(change.delta, upon: lower)
+            let totals = (base?.totals ?? VolumeTotals()).adding(index.growth)
             return Candidate(change: change, lower: base, totals: totals, parent: parent)
         }
         for _ in 0..<Self.rebaseLimit {
