@@ -9,7 +9,7 @@ public enum DeltaDirectory {
     ///   - delta: what all of them together are.
     ///   - base: the generation that they stand upon; empty for none.
     ///   - target: is there and empty, on the same file system.
-    public static func merge(_ layers: [String], delta: DeltaManifest, upon base: VolumeManifest, into target: String) throws {
+    public static func merge(_ layers: [String], delta: DeltaManifest, upon base: any GenerationLookup, into target: String) throws {
         let files = try GenerationFiles(layers: layers)
         let writer = try TreeWriter(directory: target)
         for entry in delta.puts {

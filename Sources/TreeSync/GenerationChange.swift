@@ -117,8 +117,10 @@ extension GenerationChange {
     private static let runMinimum = 3
 
     /// The binary form, see `docs/formats-volumes.md`, its own digest at the end.
-    public func encoded() -> [UInt8] {
-        let manifest = delta.encoded()
+    public func encoded() -> [UInt8] { encoded(manifest: delta.encoded()) }
+
+    /// The same; `manifest` is what ``DeltaManifest/encoded()`` gives for the delta, of who has it.
+    public func encoded(manifest: [UInt8]) -> [UInt8] {
         var encoder = ByteEncoder(reserving: manifest.count + bases.count * 32)
         encoder.raw(Self.magic)
         encoder.string(manifest)

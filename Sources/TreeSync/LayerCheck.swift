@@ -36,7 +36,7 @@ public struct LayerCheck {
     ///
     /// - Parameter base: the generation that the layer stands upon.
     /// - Throws: `CancellationError`.
-    public mutating func run(_ delta: DeltaManifest, upon base: VolumeManifest) throws {
+    public mutating func run(_ delta: DeltaManifest, upon base: any GenerationLookup) throws {
         var expected: [TreePath: Set<[UInt8]>] = [:]
         func expect(_ path: TreePath) {
             if let parent = TreePaths.parent(of: path) { expected[parent, default: []].insert(Array(TreePaths.name(of: path))) }

@@ -65,6 +65,31 @@ struct VolumeStoreTests {
         }
     }
 
+    @Test func `what is made for speed only does not keep a generation from being written through`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            try publish(store, 1)
+            // Its index can't be written.
+            try shell("mkdir g1-1.index.new", in: store.directory(of: key))
+            #expect(throws: VolumeError.self) { try store.maintain(key) }
+            try shell("sed -i 's/\"boot\":\"[^\"]*\"/\"boot\":\"another\"/' state", in: store.directory(of: key))
+            #expect(try VolumeStore(directory: directory).generation(of: key) == 1)
+        }
+    }
+
+    @Test func `a layer for whose contents there is no room is not indexed, however often it is asked`() throws {
+        try withStore { directory in
+            var settings = VolumeSettings()
+            settings.indexedFiles = 2
+            let store = try VolumeStore(directory: directory, settings: settings)
+            for generation in 1...3 {
+                try publish(store, generation)
+                try store.maintain(key)
+            }
+            #expect(try VolumeFiles.names(in: store.directory(of: key)).filter { $0.hasSuffix(".index") } == ["g1-1.index"])
+        }
+    }
+
     @Test func `a damaged state is no volume`() throws {
         try withStore { directory in
             let store = try VolumeStore(directory: directory)

@@ -21,6 +21,13 @@ final class ContentIndex: Sendable {
     }
 
     private let state = Mutex(State())
+    private let limit: Int
+
+    /// - Parameter limit: files in memory.
+    init(limit: Int) { self.limit = limit }
+
+    /// Whether a layer of so many names fits in. Asked before it is read: one that does not would be read again after each publication.
+    func hasRoom(for names: Int) -> Bool { state.withLock { $0.count + names <= limit } }
 
     /// Whether a layer's contents are indexed.
     func contains(_ layer: String, of project: String) -> Bool { state.withLock { $0.projects[project]?[layer] != nil } }
@@ -41,7 +48,7 @@ final class ContentIndex: Sendable {
 
     private func insert(_ index: DigestIndex, _ layer: String, _ project: String) {
         state.withLock { state in
-            guard state.count + index.count <= Self.fileLimit else { return }
+            guard state.count + index.count <= limit else { return }
             if let old = state.projects[project, default: [:]].updateValue(index, forKey: layer) { state.count -= old.count }
             state.count += index.count
         }

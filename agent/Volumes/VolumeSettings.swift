@@ -11,6 +11,8 @@ public struct VolumeSettings: Sendable, Equatable {
     public var journalBytes: Int64 = 128 << 20
     /// So many bytes of older versions may lie below the newest generation, and as many as that one has: then they go.
     public var hiddenBytes: Int64 = 1 << 30
+    /// So many files are found by their contents.
+    var indexedFiles = ContentIndex.fileLimit
 
     public init() {}
 

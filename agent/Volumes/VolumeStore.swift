@@ -35,7 +35,7 @@ public final class VolumeStore: Sendable {
     /// What is being published just now.
     let announcements = Announcements()
     private let digests = DigestKeeper()
-    private let index = ContentIndex()
+    private let index: ContentIndex
     private let boot = VolumeFiles.bootID()
     private let contents = Mutex(Contents())
     /// Held by whoever changes a state and writes it: blocks threads of the pool only, never one that merely asks.
@@ -45,6 +45,7 @@ public final class VolumeStore: Sendable {
     public init(directory: String, settings: VolumeSettings = VolumeSettings()) throws {
         self.directory = directory
         self.settings = settings
+        index = ContentIndex(limit: settings.indexedFiles)
         try VolumeFiles.makeDirectory(directory)
         try VolumeFiles.makeDirectory("\(directory)/\(Self.emptyName)", mode: 0o755)
         for name in try VolumeFiles.names(in: directory) where name != Self.emptyName {
@@ -284,7 +285,7 @@ public final class VolumeStore: Sendable {
     ) throws {
         let delta = change.delta
         let encoded = delta.encoded()
-        let journal = parent > 0 ? change.encoded() : []
+        let journal = parent > 0 ? change.encoded(manifest: encoded) : []
         try changing.withLock { _ in
             try appendLocked(staged, delta, encoded, journal, to: generation, of: key, upon: parent, totals)
         }
@@ -364,9 +365,8 @@ public final class VolumeStore: Sendable {
     /// Merges layers where there are too many, writes through to the disk, and removes what nobody needs. Blocks, for long; for the
     /// background. Other changes of the volume may go on, but no second one of this.
     func maintain(_ key: VolumeKey) throws {
-        try keepDigests(key)
         if needsCompaction(key) { try compact(key) }
-        try indexContents(key)
+        // Before what only saves time later: until it is done, a power loss costs the generation.
         let written = contents.withLock { $0.volumes[key]?.state.layers.filter { !$0.isDurable }.map(\.name) } ?? []
         if !written.isEmpty {
             try VolumeFiles.sync(directory(of: key))
@@ -377,6 +377,8 @@ public final class VolumeStore: Sendable {
             }
         }
         try removeTrash(key)
+        try indexContents(key)
+        try keepDigests(key)
         try prepareNext(key)
     }
 
@@ -403,6 +405,7 @@ public final class VolumeStore: Sendable {
     private func indexContents(_ key: VolumeKey) throws {
         guard let snapshot = snapshot(of: key) else { return }
         for layer in snapshot.layers where !index.contains(layer, of: key.project) {
+            guard index.hasRoom(for: try table(layer).putCount) else { continue }
             try index.make(layer, of: key.project, try delta(layer + ".manifest"))
         }
     }
@@ -446,17 +449,18 @@ public final class VolumeStore: Sendable {
         let first = above * 2 > state.layers[0].entries || hidesTooMuch(state) ? 0 : 1
         let merged = Array(state.layers[first...])
         var delta = DeltaManifest()
-        var base = VolumeManifest()
         if first == 0 {
             delta = DeltaManifest(whole: try snapshot.manifest())
         } else {
-            base = base.applying(try self.delta("\(path)/\(state.layers[0].name).manifest"))
             for layer in merged { delta = delta.followed(by: try self.delta("\(path)/\(layer.name).manifest")) }
         }
         let staging = try makeStaging(of: key)
         var made: String?
         do {
+            let base = GenerationIndex(try state.layers[..<first].map { try table("\(path)/\($0.name)") })
             try DeltaDirectory.merge(merged.map { "\(path)/\($0.name)" }, delta: delta, upon: base, into: staging)
+            // Before others' publications have to wait.
+            let encoded = delta.encoded()
             try change(key) { volume in
                 guard volume.state.layers.dropFirst(first).prefix(merged.count).elementsEqual(merged, by: { $0.name == $1.name }) else {
                     throw VolumeError.conflict("volume \(key.id) has changed while its layers were merged")
@@ -464,7 +468,7 @@ public final class VolumeStore: Sendable {
                 volume.state.counter += 1
                 let name = "g\(snapshot.generation)-\(volume.state.counter)"
                 made = name
-                try VolumeFiles.write(delta.encoded(), to: "\(path)/\(name).manifest")
+                try VolumeFiles.write(encoded, to: "\(path)/\(name).manifest")
                 try VolumeFiles.rename(staging, "\(path)/\(name)")
                 let layer = VolumeState.Layer(
                     name: name, from: merged[0].from, to: snapshot.generation, entries: delta.puts.count + delta.deletions.count,
