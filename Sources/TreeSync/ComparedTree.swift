@@ -13,6 +13,12 @@ public struct ComparedTree: Sendable, Equatable {
     /// Computes the digests; linear in the manifest.
     public init(_ manifest: VolumeManifest) { self.init(manifest: manifest, digests: DirectoryDigests(of: manifest)) }
 
+    /// The generation after this one. Linear in both, without decoding or hashing what the delta does not name.
+    public func applying(_ delta: DeltaManifest) -> ComparedTree {
+        let next = manifest.applying(delta)
+        return ComparedTree(manifest: next, digests: digests.applying(delta, giving: next))
+    }
+
     /// Names the generation by all that is in it.
     public var digest: Digest { digests.treeDigest(of: manifest) }
 }

@@ -50,6 +50,7 @@ struct ComparisonTests {
             let delta = manifest.delta(to: next)
             digests = digests.applying(delta, giving: next)
             #expect(digests == DirectoryDigests(of: next))
+            #expect(ComparedTree(manifest).applying(delta) == ComparedTree(next))
             #expect((digests.treeDigest(of: next) == DirectoryDigests(of: manifest).treeDigest(of: manifest)) == (next == manifest))
             manifest = next
         }

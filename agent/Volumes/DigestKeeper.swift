@@ -46,15 +46,14 @@ final class DigestKeeper: Sendable {
     func keep(_ snapshot: VolumeSnapshot, directory: String, delta: (_ since: Int) throws -> DeltaManifest?) throws {
         let before = find(snapshot.key)
         guard before?.generation != snapshot.generation else { return }
-        let manifest = try snapshot.manifest()
-        let digests: DirectoryDigests
+        let tree: ComparedTree
         if let before, before.generation > 0, let delta = try delta(before.generation) {
-            digests = before.tree.digests.applying(delta, giving: manifest)
+            tree = before.tree.applying(delta)
         } else {
-            digests = DirectoryDigests(of: manifest)
+            tree = ComparedTree(try snapshot.manifest())
         }
-        remember(ComparedTree(manifest: manifest, digests: digests), snapshot)
-        let saved = SavedDigests(generation: snapshot.generation, digests: digests)
+        remember(tree, snapshot)
+        let saved = SavedDigests(generation: snapshot.generation, digests: tree.digests)
         try VolumeFiles.write(saved.encoded(), to: "\(directory)/\(Self.fileName)")
     }
 
