@@ -29,15 +29,7 @@ public struct VolumeManifest: Sendable, Equatable {
     }
 
     /// The index of the first entry that is not before the path.
-    func position(of path: TreePath) -> Int {
-        var low = 0
-        var high = entries.count
-        while low < high {
-            let middle = (low + high) / 2
-            if TreePaths.precedes(entries[middle].path, path) { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    func position(of path: TreePath) -> Int { entries.partitionPoint { TreePaths.precedes($0.path, path) } }
 
     /// The indices of everything inside a directory.
     func inside(_ path: TreePath) -> Range<Int> {
@@ -47,6 +39,19 @@ public struct VolumeManifest: Sendable, Equatable {
         var end = start
         while end < entries.count, TreePaths.isBelow(entries[end].path, path) { end += 1 }
         return start..<end
+    }
+}
+
+extension Array {
+    /// The index of the first element that does not come before what is looked for; the array is in that order. Logarithmic.
+    fileprivate func partitionPoint(_ precedes: (Element) -> Bool) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if precedes(self[middle]) { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }
 
@@ -86,6 +91,14 @@ public struct DeltaManifest: Sendable, Equatable {
     /// The bytes of all files that it puts, each hard link counted.
     public var contentBytes: Int64 {
         puts.reduce(0) { sum, entry in sum &+ Int64(clamping: entry.file?.size ?? 0) }
+    }
+
+    /// Whether a file of the older generation at the path is not in the newer one as it was. Logarithmic.
+    public func replaces(fileAt path: TreePath) -> Bool {
+        let put = puts.partitionPoint { TreePaths.precedes($0.path, path) }
+        if put < puts.count, puts[put].path == path { return true }
+        let deletion = deletions.partitionPoint { TreePaths.precedes($0, path) }
+        return deletion < deletions.count && deletions[deletion] == path
     }
 
     /// True when it changes nothing.

@@ -70,10 +70,7 @@ struct VolumeState: Codable, Sendable, Equatable {
 
     /// Follows a delta with the list of large files.
     mutating func noteLargeFiles(of delta: DeltaManifest) {
-        if !large.isEmpty {
-            let gone = Set(delta.puts.lazy.filter { !$0.isDirectory }.map { Self.hex($0.path) } + delta.deletions.lazy.map(Self.hex))
-            large.removeAll { gone.contains($0.path) }
-        }
+        large.removeAll { delta.replaces(fileAt: Self.bytes($0.path)) }
         for entry in delta.puts {
             guard let file = entry.file, ContentDigest.isByBlocks(size: file.size), large.count < Self.largeFileLimit else { continue }
             large.append(
