@@ -11,6 +11,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -35,6 +36,10 @@ int clinux_renameat2(int from_directory, const char *from, int to_directory, con
 }
 
 ssize_t clinux_copy_file_range(int from, int to, size_t length) { return copy_file_range(from, NULL, to, NULL, length, 0); }
+ssize_t clinux_read_cached(int descriptor, void *buffer, size_t length, int64_t offset) {
+    struct iovec part = {.iov_base = buffer, .iov_len = length};
+    return preadv2(descriptor, &part, 1, offset, RWF_NOWAIT);
+}
 int clinux_clone_file(int from, int to) { return ioctl(to, FICLONE, from); }
 int clinux_fallocate(int descriptor, int mode, int64_t offset, int64_t length) { return fallocate(descriptor, mode, offset, length); }
 int clinux_syncfs(int descriptor) { return syncfs(descriptor); }

@@ -67,20 +67,19 @@ public final class BlockLists: Sendable {
         while position < new.size {
             let got = min(try before.readFully(into: &a), try after.readFully(into: &b)) / Digest.byteCount
             if got == 0 { break }
-            for index in 0..<got {
-                let start = index * Digest.byteCount
-                let isSame = a.withUnsafeBytes { a in
-                    b.withUnsafeBytes { b in
-                        UnsafeRawBufferPointer(rebasing: a[start..<start + Digest.byteCount])
-                            .elementsEqual(UnsafeRawBufferPointer(rebasing: b[start..<start + Digest.byteCount]))
+            a.withUnsafeBytes { a in
+                b.withUnsafeBytes { b in
+                    guard let a = a.baseAddress, let b = b.baseAddress else { return }
+                    for index in 0..<got {
+                        let start = index * Digest.byteCount
+                        if memcmp(a + start, b + start, Digest.byteCount) == 0 {
+                            let length = min(block, new.size - position)
+                            ContentRun.append(ContentRun(position: position, length: length, source: position), to: &runs)
+                            covered += length
+                        }
+                        position += block
                     }
                 }
-                if isSame {
-                    let length = min(block, new.size - position)
-                    ContentRun.append(ContentRun(position: position, length: length, source: position), to: &runs)
-                    covered += length
-                }
-                position += block
             }
         }
         return runs.count <= GenerationChange.runLimit && covered >= new.size / 4 ? runs : nil

@@ -40,8 +40,10 @@ extension Descriptor {
     }
 
     /// Gives the bytes of a part that is data to the body, in portions; throws where the file is shorter by now.
-    func eachPortion(of extent: FileExtent, _ path: TreePath, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Rsync.bufferSize, alignment: 16)
+    func eachPortion(
+        of extent: FileExtent, _ path: TreePath, atMost portion: Int = Rsync.bufferSize, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: portion, alignment: 16)
         defer { buffer.deallocate() }
         var done: UInt64 = 0
         while done < extent.length {

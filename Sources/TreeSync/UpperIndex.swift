@@ -240,7 +240,7 @@ public struct UpperIndex: ~Copyable {
         guard size < ContentMatch.sizeLimit, before.size < ContentMatch.sizeLimit, size >= Self.comparedFrom,
             let (oldFile, _) = try lowerFiles?.open(path)
         else {
-            let (digest, size) = try TreeReader.digest(of: file, path, lists: lists)
+            let (digest, size) = try ContentHashing.digest(of: file, path, lists: lists, older: try olderBlocks(path, before, size))
             if digest == before.digest {
                 relations[path] = .same
             } else if let runs = try lists?.runs(old: before, new: FileContent(size: size, digest: digest)) {
@@ -259,6 +259,13 @@ public struct UpperIndex: ~Copyable {
             if let runs { relations[path] = .runs(runs) }
         }
         return (digest, size)
+    }
+
+    private func olderBlocks(_ path: TreePath, _ before: FileContent, _ size: UInt64) throws -> KnownBlocks? {
+        guard ContentDigest.isByBlocks(size: size), ContentDigest.isByBlocks(size: before.size), let lists,
+            let (file, _) = try lowerFiles?.open(path)
+        else { return nil }
+        return KnownBlocks(of: before, in: file, lists: lists)
     }
 
     /// Smaller files go as they are.

@@ -1,3 +1,4 @@
+import CLinux
 import Digests
 import Glibc
 import Testing
@@ -48,6 +49,67 @@ struct ContentHashingTests {
         #expect(extents.reduce(0) { $0 + $1.length } == size)
         #expect(zip(extents, extents.dropFirst()).allSatisfy { $0.position + $0.length == $1.position })
         #expect(extents.contains { $0.isHole } == holes)
+    }
+
+    /// Both versions' digests and lists, and what became of the file, are to be the same as without a look at the older one.
+    @Test(arguments: [
+        Edit(at: [0, 4095, 20_000_000, 20_000_001, 37_000_000, size - 1]), Edit(at: [], size: size + 1), Edit(at: [], size: size + 5000),
+        Edit(at: [77], size: size - 1), Edit(at: [], size: 8_388_608), Edit(at: [], size: size + 50_000_000),
+        Edit(at: Array(stride(from: 0, to: size, by: 4096))), Edit(at: []),
+    ])
+    func `what is the same in the older version has its digests, and nothing else`(edit: Edit) throws {
+        for holes in [false, true] {
+            let folder = "/tmp/farm-hashing-\(getpid())-\(UInt64.random(in: .min ... .max))"
+            mkdir(folder, 0o700)
+            defer { try? RemoveTree.remove(folder) }
+            let bytes = try make(folder + "/old", holes: holes)
+            var new = bytes
+            for place in edit.places { new[place] ^= 1 }
+            new = Array(new.prefix(edit.size)) + [UInt8](repeating: 0, count: max(0, edit.size - new.count))
+            let (old, file) = (
+                try Descriptor.open(folder + "/old", O_RDONLY), try Descriptor.open(folder + "/new", O_RDWR | O_CREAT, mode: 0o600)
+            )
+            try new.withUnsafeBytes { try file.writeFully(at: 0, $0) }
+            let lists = BlockLists(directory: folder + "/lists")
+            let before = try ContentHashing.digest(of: old, [], lists: lists)
+            let known = try #require(KnownBlocks(of: FileContent(size: before.size, digest: before.digest), in: old, lists: lists))
+            let (digest, size) = try ContentHashing.digest(of: file, [], lists: lists, older: known)
+            #expect(Int(size) == edit.size)
+            #expect(digest == new.withUnsafeBytes { ContentDigest.of($0) })
+            #expect(KnownBlocks(of: FileContent(size: size, digest: digest), in: file, lists: lists) != nil, "its list is whole")
+        }
+    }
+
+    struct Edit: Sendable {
+        var places: [Int]
+        var size: Int
+
+        init(at places: [Int], size: Int = ContentHashingTests.size) {
+            self.places = places
+            self.size = size
+        }
+    }
+
+    @Test func `damage of an older version is not taken for content, nor a damaged list for its digests`() throws {
+        let folder = "/tmp/farm-hashing-\(getpid())-\(UInt64.random(in: .min ... .max))"
+        mkdir(folder, 0o700)
+        defer { try? RemoveTree.remove(folder) }
+        _ = try make(folder + "/file", holes: false)
+        let file = try Descriptor.open(folder + "/file", O_RDWR)
+        let lists = BlockLists(directory: folder + "/lists")
+        let (digest, size) = try ContentHashing.digest(of: file, [], lists: lists)
+        let content = FileContent(size: size, digest: digest)
+        let known = try #require(KnownBlocks(of: content, in: file, lists: lists))
+        try [UInt8](repeating: 7, count: 5000).withUnsafeBytes { try file.writeFully(at: 30_000_000, $0) }
+        var byte: UInt8 = 0
+        // Where the file system can't tell what is in memory, all is hashed.
+        if clinux_read_cached(file.number, &byte, 1, 0) == 1 {
+            #expect(try ContentHashing.digest(of: file, [], lists: lists, older: known).digest == digest)
+        }
+        #expect(try ContentHashing.digest(of: file, [], lists: nil).digest != digest)
+        let list = try Descriptor.open("\(folder)/lists/\(digest.hex)", O_RDWR)
+        try [UInt8](repeating: 7, count: 9).withUnsafeBytes { try list.writeFully(at: 320_000, $0) }
+        #expect(KnownBlocks(of: content, in: file, lists: lists) == nil)
     }
 
     @Test func `a holder's zeros are taken up to the room that there is, and holes without end`() throws {

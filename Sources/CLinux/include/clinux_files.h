@@ -45,6 +45,8 @@ int clinux_renameat2(int from_directory, const char *from, int to_directory, con
 
 // Copies at both descriptors' positions.
 ssize_t clinux_copy_file_range(int from, int to, size_t length);
+// Reads what is in memory already, without waiting for a disk; -1 where the first byte is not, or the file system can't tell.
+ssize_t clinux_read_cached(int descriptor, void *buffer, size_t length, int64_t offset);
 // Makes `to` share `from`'s blocks where the file system can (FICLONE).
 int clinux_clone_file(int from, int to);
 int clinux_fallocate(int descriptor, int mode, int64_t offset, int64_t length);
