@@ -6,55 +6,35 @@ extension DeltaFetch {
     /// The most bytes that are copied here of what is here already; throws ``TreeSyncError/unsupported(path:what:)`` for more of sparse files
     /// than a transfer may have.
     public func copiedBytes() throws -> UInt64 {
-        let copied = plan.locals.filter { !$0.isMove }.map(\.put) + plan.repeats.filter { !$0.isLink }.map(\.put)
-        let sparse = Self.sum((copied + plan.wants.map(\.put)).lazy.filter { self.isLargeAndSparse($0) }.map { self.size($0) })
-        guard sparse <= Self.sparseLimit else {
+        guard plan.sparseBytes <= Self.sparseLimit else {
             throw TreeSyncError.unsupported(path: ".", what: "more than \(Self.sparseLimit >> 40) TiB in sparse files")
         }
-        return Self.sum(copied.lazy.filter { !self.isLargeAndSparse($0) }.map { self.size($0) })
+        return plan.copiedBytes
     }
 
     /// The most bytes that a round writes, and what is copied of it at the end. Of a large sparse file it isn't known before it arrives.
     public func writtenBytes(_ round: Round) -> UInt64 {
-        let repeats = plan.repeats.lazy.filter { !$0.isLink && !self.isLargeAndSparse($0.put) }.map { self.size($0.put) }
-        return Self.sum([Self.sum(round.wants.lazy.map { self.written($0) }), Self.sum(repeats)])
+        var bytes = plan.repeatedBytes
+        bytes.add(round.writtenBytes)
+        return bytes
     }
 
-    /// A round in which sparse files are asked for with their holes: those of which nobody knows what has changed, since to search their zeros
-    /// takes longer than to send the rest, and those that would not fit, were they not sparse.
-    func withHoles(_ round: Round, room: UInt64) -> Round {
-        Round(
-            wants: round.wants.map { want in
-                isLargeAndSparse(want.put) && (want.runs == nil || size(want.put) > room) ? FetchPlan.Want(put: want.put) : want
-            })
+    /// The wish for a file, with its holes where it is a sparse one of which nobody knows what has changed, since to search its zeros takes
+    /// longer than to send the rest, or that would not fit, were it not sparse.
+    func withHoles(_ want: FetchPlan.Want, _ entry: TreeEntry, room: UInt64) -> FetchPlan.Want {
+        guard let file = entry.file, file.isLargeAndSparse, want.known?.runs == nil || file.size > room else { return want }
+        return FetchPlan.Want(put: want.put)
     }
 
     /// What answering a wish writes.
-    func written(_ want: FetchPlan.Want) -> UInt64 {
-        let size = size(want.put)
-        if let runs = want.runs {
+    func written(_ want: FetchPlan.Want, _ entry: TreeEntry) -> UInt64 {
+        guard let file = entry.file else { return 0 }
+        if let runs = want.known?.runs {
             // A spare becomes the new version; its bytes are there.
-            if let old = want.old, let spares, spares.contains(old.digest) {
-                return Self.sum(ContentRun.gaps(between: runs, size: size).lazy.map(\.length))
-            }
-            return size
+            guard let old = want.known?.old, let spares, spares.contains(old.digest) else { return file.size }
+            return ContentRun.gaps(between: runs, size: file.size).reduce(into: 0) { $0.add($1.length) }
         }
-        return want.basis == nil && isLargeAndSparse(want.put) ? 0 : size
-    }
-
-    private func size(_ put: Int) -> UInt64 { delta.puts[put].file?.size ?? 0 }
-
-    /// One whose zeros cost next to nothing.
-    private func isLargeAndSparse(_ put: Int) -> Bool {
-        guard let file = delta.puts[put].file else { return false }
-        return file.isSparse && ContentDigest.isByBlocks(size: file.size)
-    }
-
-    private static func sum(_ sizes: some Sequence<UInt64>) -> UInt64 {
-        sizes.reduce(0) { sum, size in
-            let (next, overflow) = sum.addingReportingOverflow(size)
-            return overflow ? .max : next
-        }
+        return want.known?.basis == nil && file.isLargeAndSparse ? 0 : file.size
     }
 }
 

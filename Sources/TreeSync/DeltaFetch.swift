@@ -7,14 +7,32 @@ import BlockingIO
 public struct DeltaFetch: Sendable {
     /// Files to ask for in one request.
     public struct Round: Sendable {
-        var wants: [FetchPlan.Want]
+        private(set) var wants: [FetchPlan.Want] = []
+        /// What the answers write, at the most.
+        fileprivate(set) var writtenBytes: UInt64 = 0
+        /// Bytes of the files that are asked for as they are, and of the others.
+        fileprivate var plain = 0.0
+        fileprivate var differences = 0.0
+
+        fileprivate init(reserving count: Int = 0) { wants.reserveCapacity(count) }
+
+        /// - Parameter writes: so many bytes at the most.
+        fileprivate mutating func append(_ want: FetchPlan.Want, _ entry: TreeEntry, writes bytes: UInt64) {
+            wants.append(want)
+            writtenBytes.add(bytes)
+            let size = Double(entry.file?.size ?? 0)
+            // Of a sparse file nobody knows how much will come.
+            let isPlain = want.known?.basis == nil && want.known?.runs == nil && entry.file?.isSparse != true
+            if isPlain { plain += size } else { differences += size }
+        }
+
         /// Whether there is nothing to ask for.
         public var isEmpty: Bool { wants.isEmpty }
         /// How many files.
         public var count: Int { wants.count }
     }
 
-    let delta: DeltaManifest
+    private let puts: DeltaPuts
     let plan: FetchPlan
     private let files: GenerationFiles
     private let directory: String
@@ -27,10 +45,24 @@ public struct DeltaFetch: Sendable {
     ///   - files: that generation's files.
     ///   - directory: is there and empty, on the same file system as the files.
     ///   - lists: of the blocks of large files.
-    public init(delta: DeltaManifest, local: VolumeManifest, files: GenerationFiles, directory: String, lists: BlockLists? = nil) {
-        // A manifest in memory can't fail.
-        let whiteouts = (try? DeltaDirectory.whiteouts(of: delta, upon: local)) ?? []
-        self.init(delta, FetchPlan(delta: delta, local: local), whiteouts, files, directory, lists, nil)
+    public init(
+        delta: DeltaManifest, local: VolumeManifest, files: GenerationFiles, directory: String, lists: BlockLists? = nil
+    ) throws {
+        let puts = DeltaPuts.list(delta.puts)
+        let plan = try FetchPlan(puts, deletions: delta.deletions, local: local)
+        self.init(puts, plan, try DeltaDirectory.whiteouts(of: delta, upon: local), files, directory, lists, nil)
+    }
+
+    /// All of a generation, where nothing is here.
+    ///
+    /// - Parameters:
+    ///   - table: its puts; few of them are decoded at a time.
+    ///   - directory: is there and empty.
+    ///   - lists: of the blocks of large files.
+    public init(whole table: ManifestTable, directory: String, lists: BlockLists? = nil) throws {
+        let puts = DeltaPuts.table(table)
+        let plan = try FetchPlan(puts, deletions: [], local: VolumeManifest())
+        self.init(puts, plan, [], try GenerationFiles(layers: []), directory, lists, nil)
     }
 
     /// By generation: a change whose maker knew what its files were made of.
@@ -46,16 +78,17 @@ public struct DeltaFetch: Sendable {
         spares: SpareFiles? = nil
     ) throws {
         let whiteouts = try DeltaDirectory.whiteouts(of: change.delta, upon: local)
-        self.init(change.delta, try FetchPlan(change, local: local), whiteouts, files, directory, lists, spares)
+        let plan = try FetchPlan(change, local: local)
+        self.init(.list(change.delta.puts), plan, whiteouts, files, directory, lists, spares)
     }
 
     private init(
-        _ delta: DeltaManifest, _ plan: FetchPlan, _ whiteouts: [TreePath], _ files: GenerationFiles, _ directory: String,
+        _ puts: DeltaPuts, _ plan: FetchPlan, _ whiteouts: [TreePath], _ files: GenerationFiles, _ directory: String,
         _ lists: BlockLists?, _ spares: SpareFiles?
     ) {
         self.spares = spares
         self.whiteouts = whiteouts
-        self.delta = delta
+        self.puts = puts
         self.plan = plan
         self.files = files
         self.directory = directory
@@ -69,32 +102,36 @@ public struct DeltaFetch: Sendable {
     ///   - room: how many bytes there is room for.
     public func prepare(from sources: [LocalContents] = [], room: UInt64 = .max) throws -> Round {
         let writer = try TreeWriter(directory: directory, lists: lists)
-        for entry in delta.puts where entry.file == nil { try writer.make(entry) }
+        let puts = puts.reader()
+        for put in plan.others { try writer.make(puts.entry(put)) }
         for path in whiteouts { try writer.whiteout(path) }
-        for index in plan.empty { try writer.writeFile(delta.puts[index]) { _ in } }
-        var wants = plan.wants
-        for item in plan.locals where try !makeLocal(item, writer) { wants.append(FetchPlan.Want(put: item.put)) }
-        if !sources.isEmpty {
-            wants = try wants.filter { want in try !sources.contains { try $0.make(delta.puts[want.put], with: writer) } }
-            wants = wants.map { continued($0, sources) }
+        for put in plan.empty { try writer.writeFile(puts.entry(put)) { _ in } }
+        var round = Round(reserving: plan.wants.count)
+        func bring(_ want: FetchPlan.Want, _ entry: TreeEntry) throws {
+            if try sources.contains(where: { try $0.make(entry, with: writer) }) { return }
+            let want = withHoles(continued(want, entry, sources), entry, room: room)
+            round.append(want, entry, writes: written(want, entry))
         }
-        return withHoles(Round(wants: wants), room: room)
+        for want in plan.wants { try bring(want, puts.entry(want.put)) }
+        for item in plan.locals {
+            let entry = try puts.entry(item.put)
+            if try !makeLocal(item, entry, writer) { try bring(FetchPlan.Want(put: item.put), entry) }
+        }
+        return round
     }
 
     /// The wish for the rest of a large file, where its beginning is here.
-    private func continued(_ want: FetchPlan.Want, _ sources: [LocalContents]) -> FetchPlan.Want {
-        let entry = delta.puts[want.put]
-        guard want.basis == nil, want.runs == nil, ContentDigest.isByBlocks(size: entry.file?.size ?? 0),
+    private func continued(_ want: FetchPlan.Want, _ entry: TreeEntry, _ sources: [LocalContents]) -> FetchPlan.Want {
+        guard want.known?.basis == nil, want.known?.runs == nil, ContentDigest.isByBlocks(size: entry.file?.size ?? 0),
             let longest = sources.compactMap({ $0.beginning(of: entry) }).max(by: { $0.length < $1.length })
         else { return want }
-        return FetchPlan.Want(
-            put: want.put, runs: [ContentRun(position: 0, length: longest.length, source: 0)], arrived: longest.file)
+        let runs = [ContentRun(position: 0, length: longest.length, source: 0)]
+        return FetchPlan.Want(put: want.put, known: FetchPlan.Known(runs: runs, arrived: longest.file))
     }
 
     /// False where the content that should be here is not: it is brought instead.
-    private func makeLocal(_ item: FetchPlan.Local, _ writer: TreeWriter) throws -> Bool {
+    private func makeLocal(_ item: FetchPlan.Local, _ entry: TreeEntry, _ writer: TreeWriter) throws -> Bool {
         guard let (file, _) = try files.open(item.source) else { return false }
-        let entry = delta.puts[item.put]
         // Not every file system has room for another link; the copy always works.
         if item.isMove, (try? writer.link(entry, to: file)) != nil { return true }
         do {
@@ -107,15 +144,7 @@ public struct DeltaFetch: Sendable {
 
     /// Bytes of the files of which everything is asked for; 0 where more than a part of all is asked for as differences.
     public func plainBytes(of round: Round) -> Int64 {
-        var plain = 0.0
-        var others = 0.0
-        for want in round.wants {
-            let file = delta.puts[want.put].file
-            let size = Double(file?.size ?? 0)
-            // Of a sparse file nobody knows how much will come.
-            if want.basis == nil, want.runs == nil, file?.isSparse != true { plain += size } else { others += size }
-        }
-        return others * Self.plainShare <= plain ? Int64(min(plain, 1e18)) : 0
+        round.differences * Self.plainShare <= round.plain ? Int64(min(round.plain, 1e18)) : 0
     }
 
     /// Files that are asked for as a whole must have so many times the bytes of the others.
@@ -124,19 +153,20 @@ public struct DeltaFetch: Sendable {
     /// Writes what is wanted, with the signatures of older versions.
     public func writeRequest(_ round: Round, to sink: any ByteSink) throws {
         let blocks = BlockSink(sink)
+        let puts = puts.reader()
         for want in round.wants {
-            let entry = delta.puts[want.put]
-            if let runs = want.runs {
+            let entry = try puts.entry(want.put)
+            if let runs = want.known?.runs {
                 try blocks.write(FetchFormat.wish(for: ContentRun.gaps(between: runs, size: entry.file?.size ?? 0), of: entry))
                 continue
             }
-            let basis = try want.basis.flatMap { try files.open($0) }
+            let basis = try want.known?.basis.flatMap { try files.open($0) }
             var head = ByteEncoder()
-            head.byte(want.basis == nil ? FetchFormat.whole : FetchFormat.signature)
+            head.byte(want.known?.basis == nil ? FetchFormat.whole : FetchFormat.signature)
             head.string(entry.path)
             head.number(entry.file?.size ?? 0)
             try blocks.write(head.bytes)
-            guard want.basis != nil else { continue }
+            guard want.known?.basis != nil else { continue }
             guard let (file, status) = basis else { throw TreeSyncError.contentGone(path: TreePaths.text(entry.path)) }
             let chunks = ChunkSink(blocks)
             try Rsync.writeSignature(of: FileSource(file: file, path: entry.path), size: UInt64(status.st_size), to: chunks)
@@ -156,9 +186,14 @@ public struct DeltaFetch: Sendable {
         let answer = BlockSource(source)
         let allowance = Allowance(room)
         let writer = try TreeWriter(directory: directory, lists: lists)
-        var again: [FetchPlan.Want] = []
+        let puts = puts.reader()
+        var again = Round()
+        func askAgain(_ want: FetchPlan.Want, _ entry: TreeEntry) {
+            let whole = FetchPlan.Want(put: want.put)
+            again.append(whole, entry, writes: written(whole, entry))
+        }
         for want in round.wants {
-            let entry = delta.puts[want.put]
+            let entry = try puts.entry(want.put)
             switch try answer.byte() {
             case FetchFormat.content:
                 let size = entry.file?.size ?? 0
@@ -168,16 +203,16 @@ public struct DeltaFetch: Sendable {
             case FetchFormat.sparse: try fill(entry, answer, allowance, writer)
             case FetchFormat.delta:
                 try allowance.take(entry.file?.size ?? 0, for: entry.path)
-                if try !patch(entry, want, ChunkSource(answer), writer) { again.append(FetchPlan.Want(put: want.put)) }
+                if try !patch(entry, want, ChunkSource(answer), writer) { askAgain(want, entry) }
             case FetchFormat.pieces:
-                try allowance.take(written(want), for: entry.path)
-                if try !assemble(entry, want, answer, writer) { again.append(FetchPlan.Want(put: want.put)) }
+                try allowance.take(written(want, entry), for: entry.path)
+                if try !assemble(entry, want, answer, writer) { askAgain(want, entry) }
             case FetchFormat.gone: throw TreeSyncError.contentGone(path: TreePaths.text(entry.path))
             case let tag: throw TreeSyncError.badStream("an answer of the unknown kind \(tag)")
             }
         }
         _ = try answer.rest(upTo: 0)
-        return (Round(wants: again), answer.received)
+        return (again, answer.received)
     }
 
     /// Makes a file of the pairs of a hole and data that arrive.
@@ -199,7 +234,7 @@ public struct DeltaFetch: Sendable {
     }
 
     private func patch(_ entry: TreeEntry, _ want: FetchPlan.Want, _ chunks: ChunkSource, _ writer: TreeWriter) throws -> Bool {
-        guard want.runs == nil, let basis = want.basis, let (file, status) = try files.open(basis) else {
+        guard want.known?.runs == nil, let basis = want.known?.basis, let (file, status) = try files.open(basis) else {
             throw TreeSyncError.badStream("a delta that nobody asked for")
         }
         // A delta of nothing but literals is a little longer than its file.
@@ -216,17 +251,17 @@ public struct DeltaFetch: Sendable {
 
     /// Makes a file of what it has in common with the old one and of the pieces that arrive. False where that is not what was announced.
     private func assemble(_ entry: TreeEntry, _ want: FetchPlan.Want, _ answer: BlockSource, _ writer: TreeWriter) throws -> Bool {
-        guard let runs = want.runs, let size = entry.file?.size else {
+        guard let known = want.known, let runs = known.runs, let size = entry.file?.size else {
             throw TreeSyncError.badStream("pieces that nobody asked for")
         }
         let gaps = ContentRun.gaps(between: runs, size: size)
         let pieces = CountedSource(answer, count: gaps.reduce(0) { $0 + $1.length })
-        guard let file = try want.arrived ?? want.basis.flatMap({ try files.open($0)?.file }) else {
+        guard let file = try known.arrived ?? known.basis.flatMap({ try files.open($0)?.file }) else {
             try pieces.drain()
             return false
         }
         do {
-            if let lists, let spares, let content = want.old {
+            if let lists, let spares, let content = known.old {
                 let patch = LargeFilePatch(lists: lists, spares: spares)
                 let isPossible = patch.isPossible(entry, old: content, runs: runs)
                 if try isPossible && patch.make(entry, file, old: content, runs: runs, pieces: pieces, with: writer) { return true }
@@ -276,16 +311,21 @@ public struct DeltaFetch: Sendable {
     /// Makes the files that others of the delta are the source of, and gives the directories their metadata.
     public func finish() throws {
         let writer = try TreeWriter(directory: directory, lists: lists)
+        // The first of equal ones may be anywhere.
+        let (puts, firsts) = (puts.reader(), puts.reader())
         for item in plan.repeats {
-            let entry = delta.puts[item.put]
-            let first = delta.puts[item.first]
+            let entry = try puts.entry(item.put)
+            let first = try firsts.entry(item.first)
             if item.isLink {
                 try writer.link(entry, to: first.path)
             } else {
                 try writer.copy(entry, from: try writer.openMade(first.path))
             }
         }
-        for entry in delta.puts where entry.isDirectory { writer.touch(entry) }
+        for put in plan.others {
+            let entry = try puts.entry(put)
+            if entry.isDirectory { writer.touch(entry) }
+        }
         try writer.finish()
     }
 }

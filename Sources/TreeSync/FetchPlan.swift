@@ -3,17 +3,30 @@ import Digests
 /// Where the content of each file of a delta comes from: pure arithmetic of manifests.
 public struct FetchPlan: Sendable {
     /// A file whose content has to come from the holder.
-    struct Want: Sendable, Equatable {
+    struct Want: Sendable {
         /// Index into the delta's puts.
         var put: Int
-        /// An older version that is here, and where: its signature goes to the holder, which answers with an rsync delta.
-        var basis: TreePath?
+        /// Nil for most: the whole content is asked for.
+        var known: Known?
+    }
+
+    /// What is here of a wanted content.
+    final class Known: Sendable {
+        /// An older version, and where: its signature goes to the holder, which answers with an rsync delta.
+        let basis: TreePath?
         /// What the new version has of that one, where it is known: then only the rest is asked for.
-        var runs: [ContentRun]?
+        let runs: [ContentRun]?
         /// The beginning of it that came with an earlier transfer; stands for the older version.
-        var arrived: Descriptor?
+        let arrived: Descriptor?
         /// What is in the old version of a large file.
-        var old: FileContent?
+        let old: FileContent?
+
+        init(basis: TreePath? = nil, runs: [ContentRun]? = nil, arrived: Descriptor? = nil, old: FileContent? = nil) {
+            self.basis = basis
+            self.runs = runs
+            self.arrived = arrived
+            self.old = old
+        }
     }
 
     /// A file whose content is here, in the generation that the delta stands upon.
@@ -31,11 +44,19 @@ public struct FetchPlan: Sendable {
         var isLink: Bool
     }
 
-    var wants: [Want] = []
-    var locals: [Local] = []
-    var repeats: [Repeat] = []
+    private(set) var wants: [Want] = []
+    private(set) var locals: [Local] = []
+    private(set) var repeats: [Repeat] = []
     /// Files without content.
-    var empty: [Int] = []
+    private(set) var empty: [Int] = []
+    /// What is no file.
+    private(set) var others: [Int] = []
+    /// What is copied here of what is here already: the most bytes, without those of large sparse files.
+    private(set) var copiedBytes: UInt64 = 0
+    /// Of these, what is copied when all has arrived.
+    private(set) var repeatedBytes: UInt64 = 0
+    /// Of large sparse files, wanted or copied.
+    private(set) var sparseBytes: UInt64 = 0
 
     /// Below this size a signature and a delta save less than they cost.
     static let deltaThreshold: UInt64 = 16 << 10
@@ -45,84 +66,111 @@ public struct FetchPlan: Sendable {
     /// - Parameter local: the generation that is here, and that the change stands upon.
     public init(_ change: GenerationChange, local: any GenerationLookup) throws {
         let bases = Dictionary(uniqueKeysWithValues: change.bases.map { ($0.put, $0) })
-        let delta = change.delta
         var deleted: Set<TreePath>?
-        for index in firsts(of: delta) {
-            let entry = delta.puts[index]
-            guard let basis = bases[index] else {
-                wants.append(Want(put: index))
-                continue
-            }
+        try eachFirst(of: .list(change.delta.puts)) { plan, index, entry, file in
+            guard let basis = bases[index] else { return plan.want(index, file) }
             switch basis.relation {
             case .same:
                 // What the holder says is compared with what is known here.
-                guard let source = try local.entry(basis.path), source.file?.digest == entry.file?.digest,
-                    source.file?.size == entry.file?.size
-                else {
-                    wants.append(Want(put: index))
-                    continue
+                guard let source = try local.entry(basis.path), source.file?.digest == file.digest, source.file?.size == file.size else {
+                    return plan.want(index, file)
                 }
-                let gone = deleted ?? Set(delta.deletions)
+                let gone = deleted ?? Set(change.delta.deletions)
                 deleted = gone
-                // An inode that has other names too would be seen as a hard link of them.
-                let isAlone = entry.file?.linkGroup == 0 && source.file?.linkGroup == 0
-                let isMove = isAlone && gone.contains(source.path) && source.hasInode(like: entry)
-                locals.append(Local(put: index, source: source.path, isMove: isMove))
+                plan.take(index, entry, file, source, gone)
             case .runs(let runs):
-                let isLarge = ContentDigest.isByBlocks(size: entry.file?.size ?? 0)
-                let old = isLarge ? try local.entry(basis.path)?.file : nil
-                wants.append(Want(put: index, basis: basis.path, runs: runs, old: old))
+                let old = ContentDigest.isByBlocks(size: file.size) ? try local.entry(basis.path)?.file : nil
+                plan.want(index, file, Known(basis: basis.path, runs: runs, old: old))
             case .unknown:
-                let isWorthwhile = (entry.file?.size ?? 0) >= Self.deltaThreshold
-                wants.append(Want(put: index, basis: isWorthwhile ? basis.path : nil))
+                plan.want(index, file, file.size >= Self.deltaThreshold ? Known(basis: basis.path) : nil)
             }
         }
     }
 
-    /// - Parameter local: the generation that is here.
-    public init(delta: DeltaManifest, local: VolumeManifest) {
-        let open = firsts(of: delta)
-        let here = Self.sources(of: Set(open.compactMap { delta.puts[$0].file?.digest }), in: local)
-        let deleted = here.isEmpty ? [] : Set(delta.deletions)
-        for index in open {
-            let entry = delta.puts[index]
-            let old = local[entry.path]
-            if let digest = entry.file?.digest, let place = here[digest] {
-                let source = old?.file?.digest == digest ? old ?? local.entries[place] : local.entries[place]
-                // An inode that has other names too would be seen as a hard link of them.
-                let isAlone = entry.file?.linkGroup == 0 && source.file?.linkGroup == 0
-                let isMove = isAlone && deleted.contains(source.path) && source.hasInode(like: entry)
-                locals.append(Local(put: index, source: source.path, isMove: isMove))
-            } else {
-                wants.append(Want(put: index, basis: Self.basis(for: entry, old)))
-            }
+    /// - Parameters:
+    ///   - puts: of the delta.
+    ///   - deletions: of the delta.
+    ///   - local: the generation that is here.
+    init(_ puts: DeltaPuts, deletions: [TreePath], local: VolumeManifest) throws {
+        guard !local.entries.isEmpty else {
+            wants.reserveCapacity(puts.count)
+            try eachFirst(of: puts) { plan, index, _, file in plan.want(index, file) }
+            return
         }
-    }
-
-    /// The files whose content has to come from somewhere: not the empty ones, and of equal ones the first.
-    private mutating func firsts(of delta: DeltaManifest) -> [Int] {
-        var firstOfGroup: [UInt64: Int] = [:]
-        var firstOfDigest: [Digest: Int] = [:]
         var open: [Int] = []
-        for (index, entry) in delta.puts.enumerated() {
+        var digests: Set<Digest> = []
+        try eachFirst(of: puts) { _, index, _, file in
+            open.append(index)
+            digests.insert(file.digest)
+        }
+        let here = Self.sources(of: digests, in: local)
+        let deleted = here.isEmpty ? [] : Set(deletions)
+        let reader = puts.reader()
+        for index in open {
+            let entry = try reader.entry(index)
             guard let file = entry.file else { continue }
+            let old = local[entry.path]
+            if let place = here[file.digest] {
+                take(index, entry, file, old?.file?.digest == file.digest ? old ?? local.entries[place] : local.entries[place], deleted)
+            } else {
+                want(index, file, Self.basis(for: file, old).map { Known(basis: $0) })
+            }
+        }
+    }
+
+    private mutating func want(_ put: Int, _ file: FileContent, _ known: Known? = nil) {
+        wants.append(Want(put: put, known: known))
+        if file.isLargeAndSparse { sparseBytes.add(file.size) }
+    }
+
+    /// The content is in a file of the generation that is here.
+    private mutating func take(_ put: Int, _ entry: TreeEntry, _ file: FileContent, _ source: TreeEntry, _ deleted: Set<TreePath>) {
+        // An inode that has other names too would be seen as a hard link of them.
+        let isAlone = file.linkGroup == 0 && source.file?.linkGroup == 0
+        let isMove = isAlone && deleted.contains(source.path) && source.hasInode(like: entry)
+        locals.append(Local(put: put, source: source.path, isMove: isMove))
+        if !isMove { copy(file) }
+    }
+
+    private mutating func copy(_ file: FileContent) {
+        if file.isLargeAndSparse { sparseBytes.add(file.size) } else { copiedBytes.add(file.size) }
+    }
+
+    private mutating func copyAgain(_ put: Int, of first: Int, _ file: FileContent) {
+        repeats.append(Repeat(put: put, first: first, isLink: false))
+        copy(file)
+        if !file.isLargeAndSparse { repeatedBytes.add(file.size) }
+    }
+
+    /// Calls the body with the files whose content has to come from somewhere: not the empty ones, and of equal ones the first. Notes
+    /// the others.
+    private mutating func eachFirst(
+        of puts: DeltaPuts, _ body: (inout FetchPlan, Int, TreeEntry, FileContent) throws -> Void
+    ) throws {
+        var groups: [UInt64: Int] = [:]
+        var digests = DigestTable(count: puts.count)
+        let reader = puts.reader()
+        for index in 0..<puts.count {
+            let entry = try reader.entry(index)
+            guard let file = entry.file else {
+                others.append(index)
+                continue
+            }
             if file.linkGroup != 0 {
-                if let first = firstOfGroup[file.linkGroup] {
+                if let first = groups[file.linkGroup] {
                     repeats.append(Repeat(put: index, first: first, isLink: true))
                     continue
                 }
-                firstOfGroup[file.linkGroup] = index
+                groups[file.linkGroup] = index
             }
             if file.size == 0 {
                 empty.append(index)
-            } else if let first = firstOfDigest[file.digest] {
-                repeats.append(Repeat(put: index, first: first, isLink: false))
+            } else if let first = try digests.take(file.digest, index, at: reader.place(index), content: reader.content) {
+                copyAgain(index, of: first, file)
             } else {
-                firstOfDigest[file.digest] = index
-                open.append(index)
+                try body(&self, index, entry, file)
             }
         }
-        return open
     }
 
     /// Where the wanted contents are; one pass over the manifest instead of an index of all of it.
@@ -135,13 +183,22 @@ public struct FetchPlan: Sendable {
         return found
     }
 
-    private static func basis(for entry: TreeEntry, _ old: TreeEntry?) -> TreePath? {
-        guard let old, let new = entry.file, let before = old.file, new.size >= deltaThreshold, before.size >= deltaThreshold else {
-            return nil
-        }
+    private static func basis(for new: FileContent, _ old: TreeEntry?) -> TreePath? {
+        guard let old, let before = old.file, new.size >= deltaThreshold, before.size >= deltaThreshold else { return nil }
         return old.path
     }
 
-    /// How many files the holder has to send.
-    public var wantedFiles: Int { wants.count }
+}
+
+extension FileContent {
+    /// One whose zeros cost next to nothing.
+    var isLargeAndSparse: Bool { isSparse && ContentDigest.isByBlocks(size: size) }
+}
+
+extension UInt64 {
+    /// Stays at the largest number.
+    mutating func add(_ other: UInt64) {
+        let (sum, overflow) = addingReportingOverflow(other)
+        self = overflow ? .max : sum
+    }
 }

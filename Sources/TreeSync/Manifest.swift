@@ -11,7 +11,7 @@ public struct VolumeManifest: Sendable, Equatable {
     /// Takes entries in tree order; throws ``TreeSyncError/badManifest(_:)`` if they are no tree.
     public init(entries: [TreeEntry]) throws {
         var tree = TreeCheck()
-        for entry in entries { try tree.put(entry) }
+        for (place, entry) in entries.enumerated() { try tree.put(entry, at: place) { entries[$0] } }
         self.entries = entries
     }
 
@@ -109,7 +109,7 @@ public struct DeltaManifest: Sendable, Equatable {
         var next = 0
         for path in deletions {
             while next < puts.count, TreePaths.precedes(puts[next].path, path) {
-                try tree.put(puts[next])
+                try tree.put(puts[next], at: next) { puts[$0] }
                 next += 1
             }
             if next < puts.count, puts[next].path == path {
@@ -117,21 +117,25 @@ public struct DeltaManifest: Sendable, Equatable {
             }
             try tree.delete(path)
         }
-        for entry in puts[next...] { try tree.put(entry) }
+        for place in next..<puts.count { try tree.put(puts[place], at: place) { puts[$0] } }
     }
 }
 
 /// Checks, in tree order, that entries make a tree.
-private struct TreeCheck {
+struct TreeCheck {
     private struct Ancestor {
         var path: TreePath
         var isDirectory: Bool
     }
     private var ancestors: [Ancestor] = []
     private var last: TreePath?
-    private var links: [UInt64: TreeEntry] = [:]
+    /// Where the first file of each link group is.
+    private var links: [UInt64: Int] = [:]
 
-    mutating func put(_ entry: TreeEntry) throws {
+    /// - Parameters:
+    ///   - place: where the caller finds the entry again.
+    ///   - before: gives an entry that was put; its path may be missing.
+    mutating func put(_ entry: TreeEntry, at place: Int, before: (_ place: Int) throws -> TreeEntry) throws {
         let parent = try step(to: entry.path)
         if let parent, !parent.isDirectory { throw TreeSyncError.badManifest("'\(TreePaths.text(entry.path))' is in no directory") }
         if parent == nil, !entry.isDirectory { throw TreeSyncError.badManifest("the root is no directory") }
@@ -139,11 +143,11 @@ private struct TreeCheck {
         ancestors.append(Ancestor(path: entry.path, isDirectory: entry.isDirectory))
         guard let group = entry.file?.linkGroup, group != 0 else { return }
         if let first = links[group] {
-            guard first.hasInode(like: entry) else {
+            guard try before(first).hasInode(like: entry) else {
                 throw TreeSyncError.badManifest("'\(TreePaths.text(entry.path))' differs from its other hard links")
             }
         } else {
-            links[group] = entry
+            links[group] = place
         }
     }
 

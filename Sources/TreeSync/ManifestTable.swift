@@ -8,6 +8,8 @@ import Glibc
 public final class ManifestTable: Sendable {
     /// Names between two that are kept in memory.
     static let stride = 64
+    /// Large files that are told by name.
+    public static let largeFileLimit = 1000
 
     /// A place to begin decoding: the body of the entry of this path begins at the offset; for a deleted path, the next one does.
     struct Restart: Sendable {
@@ -40,9 +42,21 @@ public final class ManifestTable: Sendable {
     public var putCount: Int { puts.count }
     /// How many paths it deletes.
     public var deletionCount: Int { deletions.count }
+    /// The bytes of all files that it puts, each hard link counted.
+    public let contentBytes: Int64
+    /// The files that it puts whose digests are by blocks; the first ``largeFileLimit`` of them.
+    public let largeFiles: [TreeEntry]
 
-    /// Maps and checks a file. Linear in its length; later looks are not.
-    public init(file path: String) throws {
+    /// Maps a file of ours, which was checked when it was made, and sees that it is whole. Linear in its length; later looks are not.
+    public convenience init(file path: String) throws { try self.init(file: path, check: nil) }
+
+    /// Maps what came from a peer: all of a generation. Throws ``TreeSyncError/badManifest(_:)`` where it is no tree.
+    convenience init(unchecked path: String) throws {
+        try self.init(file: path, check: TreeCheck())
+        guard deletionCount == 0 else { throw TreeSyncError.badManifest("deletions of nothing") }
+    }
+
+    private init(file path: String, check: TreeCheck?) throws {
         let file = try Descriptor.open(path, O_RDONLY)
         let size = Int(try file.status([]).st_size)
         guard size > 0, size <= VolumeManifest.encodedLimit else { throw TreeSyncError.badManifest("a file of \(size) bytes") }
@@ -51,7 +65,9 @@ public final class ManifestTable: Sendable {
         }
         let mapped = UnsafeRawBufferPointer(start: start, count: size)
         do {
-            (puts, deletions) = try Self.scan(mapped)
+            let found = try Self.scan(mapped, check)
+            (puts, deletions) = (found.puts, found.deletions)
+            (contentBytes, largeFiles) = (found.contentBytes, found.largeFiles)
         } catch {
             munmap(start, size)
             throw error
@@ -61,25 +77,68 @@ public final class ManifestTable: Sendable {
 
     deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
 
-    private static func scan(_ bytes: UnsafeRawBufferPointer) throws -> (puts: List, deletions: List) {
-        var decoder = try ByteDecoder(sealed: bytes, magic: ManifestFormat.deltaMagic)
+    private struct Scan {
         var puts = List()
-        var path: TreePath = []
-        puts.count = try decoder.count(of: ManifestFormat.entryMinimum)
-        for index in 0..<puts.count {
-            path = try decoder.path(after: path)
-            if index % stride == 0 { puts.restarts.append(Restart(path: path, offset: decoder.position)) }
-            _ = try decoder.entry(path)
-        }
         var deletions = List()
-        path = []
-        deletions.count = try decoder.count(of: ManifestFormat.pathMinimum)
-        for index in 0..<deletions.count {
+        var contentBytes: Int64 = 0
+        var largeFiles: [TreeEntry] = []
+
+        mutating func count(_ entry: TreeEntry) {
+            guard let file = entry.file else { return }
+            contentBytes &+= Int64(clamping: file.size)
+            if ContentDigest.isByBlocks(size: file.size), largeFiles.count < ManifestTable.largeFileLimit { largeFiles.append(entry) }
+        }
+    }
+
+    private static func scan(_ bytes: UnsafeRawBufferPointer, _ check: TreeCheck?) throws -> Scan {
+        var decoder = try ByteDecoder(sealed: bytes, magic: ManifestFormat.deltaMagic)
+        var check = check
+        var found = Scan()
+        var path: TreePath = []
+        found.puts.count = try decoder.count(of: ManifestFormat.entryMinimum)
+        for index in 0..<found.puts.count {
             path = try decoder.path(after: path)
-            if index % stride == 0 { deletions.restarts.append(Restart(path: path, offset: decoder.position)) }
+            let body = decoder.position
+            if index % stride == 0 { found.puts.restarts.append(Restart(path: path, offset: body)) }
+            let entry = try decoder.entry(path)
+            try check?.put(entry, at: body) { try Self.body(at: $0, of: bytes) }
+            found.count(entry)
+        }
+        path = []
+        found.deletions.count = try decoder.count(of: ManifestFormat.pathMinimum)
+        for index in 0..<found.deletions.count {
+            path = try decoder.path(after: path)
+            if index % stride == 0 { found.deletions.restarts.append(Restart(path: path, offset: decoder.position)) }
         }
         try decoder.end()
-        return (puts, deletions)
+        return found
+    }
+
+    /// An entry without its path, by the offset of what is behind that.
+    private static func body(at offset: Int, of bytes: UnsafeRawBufferPointer) throws -> TreeEntry {
+        var decoder = try ByteDecoder(sealedAndChecked: bytes, magic: ManifestFormat.deltaMagic, at: offset)
+        return try decoder.entry([])
+    }
+
+    /// The content of the file whose body is at an offset.
+    func content(at offset: Int) throws -> FileContent? { try Self.body(at: offset, of: bytes).file }
+
+    /// The puts between two restarts, and the offsets of their bodies.
+    func block(_ number: Int) throws -> (entries: [TreeEntry], bodies: [Int]) {
+        let restart = puts.restarts[number]
+        var decoder = try decoder(at: restart.offset)
+        let count = min(Self.stride, puts.count - number * Self.stride)
+        var entries: [TreeEntry] = []
+        var bodies: [Int] = []
+        entries.reserveCapacity(count)
+        bodies.reserveCapacity(count)
+        var path = restart.path
+        for index in 0..<count {
+            if index > 0 { path = try decoder.path(after: path) }
+            bodies.append(decoder.position)
+            entries.append(try decoder.entry(path))
+        }
+        return (entries, bodies)
     }
 
     /// Decodes from an offset that a decoder of all of it had. The table has to outlive it.

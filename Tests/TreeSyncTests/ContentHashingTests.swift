@@ -124,7 +124,7 @@ struct ContentHashingTests {
         }
         let delta = try DeltaManifest(puts: [entry("", .directory), entry("s", .file(file))], deletions: [])
         func receive(_ answer: [UInt8]) throws {
-            let fetch = DeltaFetch(
+            let fetch = try DeltaFetch(
                 delta: delta, local: VolumeManifest(), files: try GenerationFiles(layers: []), directory: try bench.staging())
             let round = try fetch.prepare(room: 1 << 20)
             #expect(fetch.writtenBytes(round) == 0)
@@ -154,7 +154,7 @@ struct ContentHashingTests {
         #expect(throws: TreeSyncError.self) { try DeltaManifest(puts: [root, entry("s", 1 << 62)], deletions: []) }
         // Each is as large as a file may be; all together not.
         let delta = try DeltaManifest(puts: [root] + (1...5).map { entry("s\($0)", FileContent.sizeLimit) }, deletions: [])
-        let fetch = DeltaFetch(delta: delta, local: VolumeManifest(), files: try GenerationFiles(layers: []), directory: "/")
+        let fetch = try DeltaFetch(delta: delta, local: VolumeManifest(), files: try GenerationFiles(layers: []), directory: "/")
         #expect(throws: TreeSyncError.self) { try fetch.copiedBytes() }
     }
 }

@@ -159,7 +159,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
             _ = delta.followed(by: delta)
             _ = try delta.rebased(from: bench.local, onto: bench.next).numberingLinks(after: 3)
             let staging = try bench.staging()
-            let fetch = DeltaFetch(delta: delta, local: bench.local, files: bench.files, directory: staging)
+            let fetch = try DeltaFetch(delta: delta, local: bench.local, files: bench.files, directory: staging)
             if try fetch.prepare().isEmpty { try fetch.finish() }
         case .change:
             let change = try GenerationChange(decoding: bytes)
@@ -216,8 +216,8 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         if self == .answers {
             return try DeltaFetch(change(bench), local: bench.local, files: bench.files, directory: try bench.staging())
         }
-        let wanted = self == .holes ? bench.sparse : bench.next
-        return DeltaFetch(delta: bench.local.delta(to: wanted), local: bench.local, files: bench.files, directory: try bench.staging())
+        let delta = bench.local.delta(to: self == .holes ? bench.sparse : bench.next)
+        return try DeltaFetch(delta: delta, local: bench.local, files: bench.files, directory: try bench.staging())
     }
 
     private func answersRequest(_ bench: Bench) throws -> MemoryStream {

@@ -205,14 +205,16 @@ struct VolumeSync: Sendable {
         _ found: FoundChanges, upon snapshot: VolumeSnapshot?, _ known: Int, _ staging: String, lists: BlockLists, spares: SpareFiles
     ) throws -> (DeltaFetch, Change) {
         let files = try snapshot?.files() ?? GenerationFiles(layers: [])
-        func whole(_ generation: Int, _ manifest: VolumeManifest, _ delta: DeltaManifest, _ local: VolumeManifest) -> (DeltaFetch, Change) {
+        func whole(
+            _ generation: Int, _ manifest: VolumeManifest, _ delta: DeltaManifest, _ local: VolumeManifest
+        ) throws -> (DeltaFetch, Change) {
             (
-                DeltaFetch(delta: delta, local: local, files: files, directory: staging, lists: lists),
+                try DeltaFetch(delta: delta, local: local, files: files, directory: staging, lists: lists),
                 Change(generation: generation, what: GenerationChange(delta), totals: VolumeTotals(of: manifest))
             )
         }
         switch found {
-        case .told(.same): return whole(known, VolumeManifest(), DeltaManifest(), VolumeManifest())
+        case .told(.same): return try whole(known, VolumeManifest(), DeltaManifest(), VolumeManifest())
         case .told(.delta(let generation, let totals, let change)):
             let local: any GenerationLookup = try snapshot?.index() ?? VolumeManifest()
             let fetch = try DeltaFetch(change, local: local, files: files, directory: staging, lists: lists, spares: spares)
@@ -220,9 +222,9 @@ struct VolumeSync: Sendable {
         case .told(.whole(let generation, let manifest)):
             let local = try snapshot?.manifest() ?? VolumeManifest()
             let delta = local.entries.isEmpty ? DeltaManifest(whole: manifest) : local.delta(to: manifest)
-            return whole(generation, manifest, delta, local)
+            return try whole(generation, manifest, delta, local)
         case .compared(let generation, let local, let outcome):
-            return whole(generation, outcome.tree.manifest, outcome.delta, local)
+            return try whole(generation, outcome.tree.manifest, outcome.delta, local)
         case .told(.compare): throw TreeSyncError.badStream("a comparison that nobody asked for")
         }
     }
