@@ -47,9 +47,10 @@ final class TestFarm: Sendable {
 
     /// Starts an agent, runs the body, stops it.
     func agent(
-        _ name: String, layers: any LayerSource = NoLayers(), patience: PeerPatience = PeerPatience()
+        _ name: String, layers: any LayerSource = NoLayers(), patience: PeerPatience = PeerPatience(),
+        limits: ServingLimits = ServingLimits()
     ) async throws -> TestAgent {
-        let agent = try TestAgent(name, farm: self, layers: layers, patience: patience)
+        let agent = try TestAgent(name, farm: self, layers: layers, patience: patience, limits: limits)
         try await agent.start()
         return agent
     }
@@ -69,7 +70,10 @@ final class TestAgent: Sendable {
     let server: HTTPServer
     let farm: TestFarm
 
-    init(_ name: String, farm: TestFarm, layers: any LayerSource, patience: PeerPatience = PeerPatience()) throws {
+    init(
+        _ name: String, farm: TestFarm, layers: any LayerSource, patience: PeerPatience = PeerPatience(),
+        limits: ServingLimits = ServingLimits()
+    ) throws {
         self.name = name
         self.farm = farm
         let identity = try farm.identity(name)
@@ -80,7 +84,7 @@ final class TestAgent: Sendable {
         service = VolumeService(
             store: store, coordinator: MemoryCoordinatorClient(agent: name, coordinator: farm.coordinator), peers: peers, logger: logger)
         let peerServer = PeerServer(
-            store: store, layers: layers, now: { Timestamp(seconds: Int64(time(nil))) },
+            store: store, layers: layers, now: { Timestamp(seconds: Int64(time(nil))) }, limits: limits,
             // Who would wait for what does not come shows by the test's time limit.
             publicationPatience: .seconds(3600), disclaim: { [service] in await service.correct($0) })
         try peerServer.trust(grantKey: farm.coordinator.key.publicKey)

@@ -8,6 +8,7 @@ final class Pace: Sendable {
     @TaskLocal static var current: Pace?
 
     private struct State {
+        var isLifted = false
         /// Bytes a second; nil when there is no limit (any more).
         var rate: Double?
         /// When what has passed so far is paid for.
@@ -23,7 +24,15 @@ final class Pace: Sendable {
     init(bytesPerSecond: Int64) { state = Mutex(State(rate: bytesPerSecond > 0 ? Double(bytesPerSecond) : nil)) }
 
     /// From now on there is no limit: somebody waits.
-    func lift() { state.withLock { $0.rate = nil } }
+    func lift() {
+        state.withLock { state in
+            state.rate = nil
+            state.isLifted = true
+        }
+    }
+
+    /// Whether what the task asks of other agents is for nobody who waits.
+    static var isBackground: Bool { current.map { $0.state.withLock { !$0.isLifted } } ?? false }
 
     /// Counts bytes that have arrived, and waits until more may.
     func pass(_ bytes: Int) async throws {

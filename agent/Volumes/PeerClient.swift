@@ -11,7 +11,7 @@ public actor PeerClient {
     private static let headDeadline = Duration.seconds(60)
 
     private let identity: TLSIdentity
-    private let patience: PeerPatience
+    nonisolated let patience: PeerPatience
     private var clients: [String: HTTPClient] = [:]
     /// Of all that this agent receives.
     public nonisolated let meter = TransferMeter()
@@ -127,10 +127,12 @@ public actor PeerClient {
     private func send(_ request: ClientRequest, to holder: Holder) async throws -> ClientResponse {
         var request = request
         request.headers.append(HeaderField(PeerRoutes.grantHeader, holder.grant))
+        if Pace.isBackground { request.headers.append(HeaderField(PeerRoutes.purposeHeader, PeerRoutes.copyPurpose)) }
         let response = try await client(for: holder.address).send(request, deadline: Self.headDeadline)
         guard response.status == 200 else {
             let body = try await response.body.collect(upTo: PeerRoutes.errorLimit)
             let message = (try? FarmJSON.decode(APIError.self, from: body))?.message ?? ""
+            if response.status == 503 { throw VolumeError.peerBusy(agent: holder.agent, message: message) }
             throw VolumeError.peerRefused(agent: holder.agent, status: response.status, message: message)
         }
         return response

@@ -8,6 +8,8 @@ public struct PeerPatience: Sendable {
     public var window = Duration.seconds(120)
     /// What has to come in that time: a tenth of what the slowest line gives that is worth waiting for.
     public var leastBytes = 16 << 10
+    /// How long one that is busy is asked again.
+    public var busy = BusyPauses.patience
 
     public init() {}
 

@@ -7,6 +7,10 @@ enum PeerRoutes {
     static let compare = "/peer/v1/volumes/compare"
     static let fetch = "/peer/v1/volumes/fetch"
     static let grantHeader = "farm-grant"
+    /// Says what a request is for: ``copyPurpose``, or nothing where a step waits for it.
+    static let purposeHeader = "farm-purpose"
+    /// A copy in the background.
+    static let copyPurpose = "copy"
     /// The volume and the generation that a fetch or a comparison is about: ``FetchHead`` as JSON. The body is the stream of wanted files.
     static let headHeader = "farm-fetch"
     /// A question is a key and a number.

@@ -16,15 +16,18 @@ public final class PeerServer: Sendable {
     private let patience: PeerPatience
     private let disclaim: @Sendable (VolumeKey) async -> Void
     private let publicationPatience: Duration
+    let places: ServingPlaces
     private let verifier = Mutex<GrantVerifier?>(nil)
 
     /// - Parameters:
     ///   - now: the time by which grants expire.
+    ///   - limits: how many are answered at the same time; others hear 503 at once.
     ///   - publicationPatience: how long who asks waits for a generation that is just being published.
     ///   - disclaim: called when this agent is taken for a holder of a generation that it does not have.
     public init(
         store: VolumeStore, layers: any LayerSource, now: @escaping @Sendable () -> Timestamp,
-        patience: PeerPatience = PeerPatience(), publicationPatience: Duration = PeerServer.publicationPatience,
+        patience: PeerPatience = PeerPatience(), limits: ServingLimits = ServingLimits(),
+        publicationPatience: Duration = PeerServer.publicationPatience,
         disclaim: @escaping @Sendable (VolumeKey) async -> Void = { _ in }
     ) {
         self.store = store
@@ -33,6 +36,7 @@ public final class PeerServer: Sendable {
         self.patience = patience
         self.disclaim = disclaim
         self.publicationPatience = publicationPatience
+        places = ServingPlaces(limits: limits)
     }
 
     /// The coordinator's Ed25519 key (32 bytes) of `AgentCommand.welcome`; until it is known, every request is refused. Throws when it is no
@@ -63,20 +67,20 @@ public final class PeerServer: Sendable {
                 throw Refusal(status: 400, message: "the path names no layer")
             }
             try authorize(request, peer, Grant.object(of: diffID))
-            return try await layer(diffID)
+            return try await layer(diffID, place(.layers))
         case ("POST", PeerRoutes.changes):
             let body = try await request.body.collect(upTo: PeerRoutes.questionLimit)
             let question = try Self.decode(ChangesQuestion.self, Array(body.readableBytesView))
             try authorize(request, peer, Grant.object(of: question.key))
-            return try await changes(question)
+            return try await changes(question, request)
         case ("POST", PeerRoutes.fetch):
             let head = try Self.head(of: request)
             try authorize(request, peer, Grant.object(of: head.key))
-            return try await fetch(head, request.body)
+            return try fetch(head, request)
         case ("POST", PeerRoutes.compare):
             let head = try Self.head(of: request)
             try authorize(request, peer, Grant.object(of: head.key))
-            return try compare(head, request.body)
+            return try compare(head, request)
         default: throw Refusal(status: 404, message: "there is no \(request.method) \(request.path)")
         }
     }
@@ -108,15 +112,28 @@ public final class PeerServer: Sendable {
         }
     }
 
-    private func layer(_ diffID: Digest) async throws -> ServerResponse {
+    private func place(_ kind: ServingPlaces.Kind) throws -> ServingPlaces.Place {
+        guard let place = places.take(kind) else {
+            throw Refusal(status: 503, message: "it answers as many others as it can just now")
+        }
+        return place
+    }
+
+    /// A place for what is asked of a volume.
+    private func place(for request: ServerRequest) throws -> ServingPlaces.Place {
+        try place(request.headers.first(named: PeerRoutes.purposeHeader) == PeerRoutes.copyPurpose ? .copies : .steps)
+    }
+
+    private func layer(_ diffID: Digest, _ place: ServingPlaces.Place) async throws -> ServerResponse {
         let layers = layers
-        guard try await PipeBridge.servingPool.run({ layers.contains(diffID) }) else {
+        guard try await place.pool.run({ layers.contains(diffID) }) else {
             throw Refusal(status: 404, message: "this agent does not have layer \(diffID)")
         }
         return ServerResponse(
             status: 200,
             body: .stream(length: nil) { [patience] writer in
-                try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer, patience: patience) {
+                defer { place.leave() }
+                try await PipeBridge.stream(on: place.pool, to: writer, patience: patience) {
                     try layers.write(diffID: diffID, to: $0)
                 }
             })
@@ -126,7 +143,7 @@ public final class PeerServer: Sendable {
     public static let publicationPatience = Duration.seconds(2)
     private static let publicationPause = Duration.milliseconds(20)
 
-    private func changes(_ question: ChangesQuestion) async throws -> ServerResponse {
+    private func changes(_ question: ChangesQuestion, _ request: ServerRequest) async throws -> ServerResponse {
         let store = store
         let start = ContinuousClock.now
         while store.generation(of: question.key) < question.wanted, store.announcements.isPending(question.key),
@@ -138,7 +155,8 @@ public final class PeerServer: Sendable {
             // The coordinator is mistaken about this agent. Who asks need not wait until it has been told.
             Task { [disclaim] in await disclaim(question.key) }
         }
-        let found = try await PipeBridge.servingPool.run {
+        let place = try place(for: request)
+        let found = try await place.pool.run {
             try store.changes(of: question.key, since: question.known, compares: question.compares)
         }
         guard let (answer, snapshot) = found else {
@@ -147,22 +165,23 @@ public final class PeerServer: Sendable {
         return ServerResponse(
             status: 200,
             body: .stream(length: nil) { [patience] writer in
-                try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer, patience: patience) { try answer.write(to: $0) }
+                defer { place.leave() }
+                try await PipeBridge.stream(on: place.pool, to: writer, patience: patience) { try answer.write(to: $0) }
                 withExtendedLifetime(snapshot) {}
             })
     }
 
-    private func fetch(_ head: FetchHead, _ body: InboundBody) async throws -> ServerResponse {
+    private func fetch(_ head: FetchHead, _ request: ServerRequest) throws -> ServerResponse {
         let snapshot = try pinned(head)
-        return conversation(body) { request, response in
+        return conversation(request.body, try place(for: request)) { request, response in
             try ContentSender.serve(request: request, files: try snapshot.files(), holes: head.holes ?? false, response: response)
         }
     }
 
-    private func compare(_ head: FetchHead, _ body: InboundBody) throws -> ServerResponse {
+    private func compare(_ head: FetchHead, _ request: ServerRequest) throws -> ServerResponse {
         let snapshot = try pinned(head)
         let store = store
-        return conversation(body) { request, response in
+        return conversation(request.body, try place(for: request)) { request, response in
             try ComparisonServer.serve(request: request, tree: try store.tree(of: snapshot), response: response)
         }
     }
@@ -177,15 +196,17 @@ public final class PeerServer: Sendable {
 
     /// A response that is made while the request arrives.
     private func conversation(
-        _ body: InboundBody, _ serve: @escaping @Sendable (_ request: BytePipe, _ response: BytePipe) throws -> Void
+        _ body: InboundBody, _ place: ServingPlaces.Place,
+        _ serve: @escaping @Sendable (_ request: BytePipe, _ response: BytePipe) throws -> Void
     ) -> ServerResponse {
         ServerResponse(
             status: 200,
             body: .stream(length: nil) { [patience] writer in
+                defer { place.leave() }
                 let request = BytePipe()
                 async let incoming: Void = PipeBridge.pump(body, into: request, patience: patience)
                 do {
-                    try await PipeBridge.stream(on: PipeBridge.servingPool, to: writer, patience: patience) { response in
+                    try await PipeBridge.stream(on: place.pool, to: writer, patience: patience) { response in
                         defer { request.abandon() }
                         try serve(request, response)
                     }

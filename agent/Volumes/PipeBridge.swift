@@ -4,9 +4,6 @@ import Transport
 
 /// Joins bodies of HTTP messages to blocking code.
 enum PipeBridge {
-    /// Threads of their own for what peers ask of this agent: they must not wait behind what this agent asks of its peers.
-    static let servingPool = BlockingPool(limit: 32)
-
     /// Moves a body into a pipe until one of them ends, or the peer has been too slow.
     static func pump(_ body: InboundBody, into pipe: BytePipe, patience: PeerPatience) async {
         let watch = PeerWatch(patience)

@@ -9,6 +9,8 @@ public enum VolumeError: Error, Sendable, CustomStringConvertible {
     case requestedTwice(VolumeKey)
     /// A peer that answered with an error.
     case peerRefused(agent: String, status: Int, message: String)
+    /// A peer that answers as many others as it can just now: it can be asked again.
+    case peerBusy(agent: String, message: String)
     /// A peer that stopped in the middle of a transfer, or trickled.
     case peerTooSlow(Duration)
     /// The disk has not the room for a generation that was to be brought here.
@@ -23,6 +25,9 @@ public enum VolumeError: Error, Sendable, CustomStringConvertible {
     /// Whether the disk is too small for what was to be brought.
     public var isNoRoom: Bool { if case .noRoom = self { true } else { false } }
 
+    /// Whether another agent has only to be asked again later.
+    public var isBusyPeer: Bool { if case .peerBusy = self { true } else { false } }
+
     static func last(_ operation: String, _ path: String) -> VolumeError { .system(operation: operation, path: path, code: errno) }
 
     public var description: String {
@@ -30,6 +35,7 @@ public enum VolumeError: Error, Sendable, CustomStringConvertible {
         case .system(let operation, let path, let code): "\(operation) \(path): \(String(cString: strerror(code)))"
         case .requestedTwice(let key): "the volume \(key.id) is asked for twice by one step"
         case .peerRefused(let agent, let status, let message): "agent \(agent) answered with status \(status): \(message)"
+        case .peerBusy(let agent, let message): "agent \(agent) is busy: \(message)"
         case .peerTooSlow(let window): "the other agent sent next to nothing for \(window.components.seconds) s"
         case .noRoom(let key, let needed, let free):
             "volume \(key.id) needs \(needed >> 20) MiB here, and the disk has \(free >> 20) MiB: give this agent more room, or set volume-high lower"

@@ -48,18 +48,11 @@ struct VolumeSync: Sendable {
             try? await BlockingPool.shared.run { [store] in try head > 0 ? store.unnumber(key) : store.drop(key) }
             outcome.generation = 0
         }
-        for holder in holders where outcome.generation < head && (holder.generation ?? head) > outcome.generation {
-            do {
-                outcome.received += try await bring(key, to: holder.generation ?? head, from: holder)
-            } catch let error as VolumeError where error.isNoRoom {
-                // The others have the same.
-                throw error
-            } catch {
-                try Task.checkCancellation()
-                logger.warning("volume not brought", metadata: ["volume": "\(key.id)", "agent": "\(holder.agent)", "error": "\(error)"])
-                outcome.notes.append("volume \(key.id): agent \(holder.agent) could not give it: \(error)")
-            }
-            outcome.generation = store.generation(of: key)
+        var pauses = BusyPauses(patience: peers.patience.busy)
+        var waitsFor = try await ask(holders, key, to: head, isLast: false, &outcome)
+        while !waitsFor.isEmpty {
+            try await pauses.wait()
+            waitsFor = try await ask(waitsFor, key, to: head, isLast: pauses.isOver, &outcome)
         }
         if outcome.generation == 0, store.base(of: key) != nil { try? await BlockingPool.shared.run { [store] in try store.drop(key) } }
         if outcome.generation < head {
@@ -67,6 +60,39 @@ struct VolumeSync: Sendable {
             outcome.notes.append("volume \(key.id): no agent that can be reached has generation \(head); \(have)")
         }
         return outcome
+    }
+
+    /// Asks one holder after the other, the newest first, until the head is here.
+    ///
+    /// - Parameter isLast: what is busy now could not give it.
+    /// - Returns: those to be asked again: a busy one, and those behind it that have less.
+    private func ask(
+        _ holders: [Holder], _ key: VolumeKey, to head: Int, isLast: Bool, _ outcome: inout Outcome
+    ) async throws -> [Holder] {
+        var later: [Holder] = []
+        for holder in holders {
+            let wanted = holder.generation ?? head
+            guard outcome.generation < head, wanted > outcome.generation else { continue }
+            if later.contains(where: { ($0.generation ?? head) > wanted }) {
+                later.append(holder)
+                continue
+            }
+            do {
+                outcome.received += try await bring(key, to: wanted, from: holder)
+            } catch let error as VolumeError where error.isNoRoom {
+                // The others have the same.
+                throw error
+            } catch let error as VolumeError where error.isBusyPeer && !isLast {
+                logger.debug("a holder is busy", metadata: ["volume": "\(key.id)", "agent": "\(holder.agent)"])
+                later.append(holder)
+            } catch {
+                try Task.checkCancellation()
+                logger.warning("volume not brought", metadata: ["volume": "\(key.id)", "agent": "\(holder.agent)", "error": "\(error)"])
+                outcome.notes.append("volume \(key.id): agent \(holder.agent) could not give it: \(error)")
+            }
+            outcome.generation = store.generation(of: key)
+        }
+        return later.filter { outcome.generation < head && ($0.generation ?? head) > outcome.generation }
     }
 
     private func bring(_ key: VolumeKey, to wanted: Int, from holder: Holder) async throws -> Int64 {
@@ -137,8 +163,9 @@ struct VolumeSync: Sendable {
                 if isMeasured { peers.meter.begin(from: holder.agent) }
                 var arrived: Int64 = 0
                 defer { if isMeasured { peers.meter.end(from: holder.agent, bytes: arrived) } }
-                let (again, bytes) = try await peers.fetch(
-                    round, of: fetch, from: holder, key: key, generation: change.generation, room: room)
+                let (again, bytes) = try await comingBack {
+                    try await peers.fetch(asked, of: fetch, from: holder, key: key, generation: change.generation, room: room)
+                }
                 arrived = plain
                 received += bytes
                 round = again
@@ -161,6 +188,21 @@ struct VolumeSync: Sendable {
             throw error
         }
     }
+
+    /// Asks a holder again that was not busy a moment ago: what has been prepared here is for it, so others are asked only after a part of
+    /// the patience.
+    private func comingBack<T: Sendable>(_ body: () async throws -> T) async throws -> T {
+        var pauses = BusyPauses(patience: peers.patience.busy / Self.partsOfPatience)
+        while true {
+            do {
+                return try await body()
+            } catch let error as VolumeError where error.isBusyPeer && !pauses.isOver {
+                try await pauses.wait()
+            }
+        }
+    }
+
+    private static let partsOfPatience = 8
 
     /// Bytes that there is room for; all where the file system does not say.
     private static func room(_ directory: String) -> UInt64 {
@@ -187,7 +229,7 @@ struct VolumeSync: Sendable {
         guard case .compare(let generation) = answer, let snapshot else { return .told(answer) }
         do {
             let tree = try await BlockingPool.shared.run { [store] in try store.tree(of: snapshot) }
-            let outcome = try await peers.compare(tree, with: holder, key: key, generation: generation)
+            let outcome = try await comingBack { try await peers.compare(tree, with: holder, key: key, generation: generation) }
             received += outcome.received
             return .compared(generation: generation, local: tree.manifest, outcome)
         } catch let error as TreeSyncError {

@@ -89,6 +89,29 @@ import Testing
         #expect(plan(7).count == 1)
     }
 
+    @Test func `an agent gives no more copies at a time than it shall, and those that others have too come from them`() {
+        var copies = VolumeCopies()
+        let keys = (1...4).map { VolumeKey(project: "p", id: "\($0)", platform: Self.platform) }
+        for key in keys { copies.suspect(key) }
+        let goes = agent("a", nil) { agent in
+            agent.isDraining = true
+            for key in keys { agent.volumes[key] = 1 }
+        }
+        let also = agent("z", nil) { agent in
+            agent.isDraining = true
+            agent.volumes[keys[3]] = 1
+        }
+        let agents = [goes, also] + ["b", "c", "d", "e"].map { agent($0, nil) }
+        func plan(_ now: Double) -> [VolumeCopies.Order] { copies.plan(agents: agents, head: { _ in (1, 10) }, now: now, policy) }
+        let first = plan(0)
+        #expect(first.count == policy.sending + 1)
+        #expect(first.count { $0.source == "a" } == policy.sending)
+        #expect(first.first { $0.key == keys[3] }?.source == "z")
+        #expect(plan(1).isEmpty)
+        copies.ended(first[0].key, on: first[0].agent, isDone: true, now: 2, policy)
+        #expect(plan(2).map(\.source) == ["a"])
+    }
+
     @Test func `a copy that fails is tried later and elsewhere, each time after a longer pause`() {
         var copies = VolumeCopies()
         copies.suspect(Self.key)

@@ -87,8 +87,29 @@ struct LayerFetcher: Sendable {
     }
 
     private func fetch(_ layer: LayerDescriptor, from location: LayerLocations.Location?) async throws -> Int64 {
+        var pauses = BusyPauses()
+        var waitsFor = location?.holders ?? []
+        var asksCoordinator = location?.atCoordinator == true
         var reasons: [String] = []
-        for holder in location?.holders ?? [] {
+        while true {
+            var busy: [Holder] = []
+            if let bytes = try await fetch(layer, fromPeers: waitsFor, &busy, &reasons) { return bytes }
+            if asksCoordinator, let bytes = try await fetchFromCoordinator(layer, &reasons) { return bytes }
+            asksCoordinator = false
+            if busy.isEmpty || pauses.isOver {
+                reasons += busy.map { "\($0.agent): it is busy" }
+                throw AgentError.layer(layer.diffID, reason: reasons.isEmpty ? "nobody has it" : reasons.joined(separator: "; "))
+            }
+            waitsFor = busy
+            try await pauses.wait()
+        }
+    }
+
+    /// nil where none of them gave it.
+    private func fetch(
+        _ layer: LayerDescriptor, fromPeers holders: [Holder], _ busy: inout [Holder], _ reasons: inout [String]
+    ) async throws -> Int64? {
+        for holder in holders {
             do {
                 let bytes = try await measured(layer, from: holder.agent) {
                     let pipe = try await peers.fetchLayer(from: holder, diffID: layer.diffID)
@@ -96,25 +117,29 @@ struct LayerFetcher: Sendable {
                 }
                 arrived(layer, from: holder.agent, bytes)
                 return bytes
+            } catch let error as VolumeError where error.isBusyPeer {
+                busy.append(holder)
             } catch {
                 try Task.checkCancellation()
                 reasons.append("\(holder.agent): \(error)")
             }
         }
-        if location?.atCoordinator == true {
-            do {
-                let bytes = try await measured(layer, from: nil) {
-                    let response = try await api.send("GET", "/api/v1/agent/layers/\(layer.diffID)")
-                    return try await BodyPipe.read(response.body) { [store] in try store.receive(layer, from: $0) }.bytes
-                }
-                arrived(layer, from: "coordinator", bytes)
-                return bytes
-            } catch {
-                try Task.checkCancellation()
-                reasons.append("coordinator: \(error)")
+        return nil
+    }
+
+    private func fetchFromCoordinator(_ layer: LayerDescriptor, _ reasons: inout [String]) async throws -> Int64? {
+        do {
+            let bytes = try await measured(layer, from: nil) {
+                let response = try await api.send("GET", "/api/v1/agent/layers/\(layer.diffID)")
+                return try await BodyPipe.read(response.body) { [store] in try store.receive(layer, from: $0) }.bytes
             }
+            arrived(layer, from: "coordinator", bytes)
+            return bytes
+        } catch {
+            try Task.checkCancellation()
+            reasons.append("coordinator: \(error)")
+            return nil
         }
-        throw AgentError.layer(layer.diffID, reason: reasons.isEmpty ? "nobody has it" : reasons.joined(separator: "; "))
     }
 
     private func arrived(_ layer: LayerDescriptor, from: String, _ bytes: Int64) {

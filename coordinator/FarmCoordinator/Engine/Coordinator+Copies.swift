@@ -22,10 +22,12 @@ extension Coordinator {
                 return head > 0 ? (head, ledger.volumes[key]?.bytes ?? 0) : nil
             }, now: now, settings.copies)
         for order in orders {
-            guard let holders = try? holders(of: order.key, for: order.agent), !holders.isEmpty else {
+            guard var holders = try? holders(of: order.key, for: order.agent), !holders.isEmpty else {
                 copies.ended(order.key, on: order.agent, isDone: false, now: now, settings.copies)
                 continue
             }
+            // The others serve where it fails.
+            if let source = holders.firstIndex(where: { $0.agent == order.source }) { holders.swapAt(0, source) }
             logger.debug(
                 "a volume is copied",
                 metadata: ["volume": "\(order.key.id)", "project": "\(order.key.project)", "to": "\(order.agent)"])

@@ -16,6 +16,8 @@ struct VolumeCopies {
         var patience: Double = 60
         /// Copies that an agent receives at the same time.
         var concurrency = 1
+        /// Copies that an agent gives at the same time: what steps want from it comes first, and draining an agent asks all at once.
+        var sending = 2
         /// After a failure; doubles with each one that follows, up to ``longestPause``.
         var pause: Double = 10
         /// A volume that can't be copied (no disk has room) is tried again this often.
@@ -50,6 +52,8 @@ struct VolumeCopies {
         var key: VolumeKey
         var agent: String
         var generation: Int
+        /// The agent that is to be asked first.
+        var source: String
     }
 
     private struct Failures {
@@ -105,17 +109,26 @@ struct VolumeCopies {
     ) -> [Order] {
         var new: [Order] = []
         var load: [String: Int] = [:]
-        for order in orders.values { load[order.agent, default: 0] += 1 }
+        var sent: [String: Int] = [:]
+        for order in orders.values {
+            load[order.agent, default: 0] += 1
+            sent[order.source, default: 0] += 1
+        }
         for (key, wanted) in needy(agents, head, now, policy) {
+            let source = agents.filter { agent in
+                agent.isReachable && agent.volumes[key] == wanted.generation && sent[agent.name, default: 0] < policy.sending
+            }.min { (sent[$0.name, default: 0], $0.running, $0.name) < (sent[$1.name, default: 0], $1.running, $1.name) }
+            guard let source else { continue }
             let best = agents.filter { agent in
                 agent.isConnected && agent.isReachable && !agent.isDraining && !agent.isTight && agent.volumes[key] != wanted.generation
                     && load[agent.name, default: 0] < policy.concurrency
                     && (agent.freeBytes.map { $0 / Self.room > wanted.bytes } ?? true)
             }.min { preference(of: $0, key) < preference(of: $1, key) }
             guard let best else { continue }
-            let order = Order(key: key, agent: best.name, generation: wanted.generation)
+            let order = Order(key: key, agent: best.name, generation: wanted.generation, source: source.name)
             orders[key] = order
             load[best.name, default: 0] += 1
+            sent[source.name, default: 0] += 1
             new.append(order)
         }
         return new
