@@ -90,6 +90,96 @@ struct VolumeStoreTests {
         }
     }
 
+    @Test func `a power loss just after a merge costs no generation that had been written through`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            for generation in 1...5 { try publish(store, generation) }
+            try store.writeThrough(key)
+            try store.compact(key)
+            #expect(store.layerCount(of: key) == 1)
+            try loseMemory(of: store)
+            let again = try VolumeStore(directory: directory)
+            #expect(again.generation(of: key) == 5)
+            #expect(again.size(of: key).files == 6)
+        }
+    }
+
+    /// As if another kernel had started since.
+    private func loseMemory(of store: VolumeStore) throws {
+        try shell("sed -i 's/\"boot\":\"[^\"]*\"/\"boot\":\"another\"/' state*", in: store.directory(of: key))
+    }
+
+    @Test(arguments: [": > state", "printf '{\"version\":2' > state"])
+    func `where a power loss has damaged the state, what was written through before is there`(damage: String) throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            for generation in 1...12 { try publish(store, generation) }
+            try store.maintain(key)
+            try publish(store, 13)
+            try shell(damage, in: store.directory(of: key))
+            try loseMemory(of: store)
+            let again = try VolumeStore(directory: directory)
+            #expect(again.generation(of: key) == 12)
+            try publish(again, 13)
+            #expect(try VolumeStore(directory: directory).generation(of: key) == 13)
+        }
+    }
+
+    @Test func `a volume that was dropped does not come back, nor does a number that was taken away`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            for generation in 1...2 { try publish(store, generation) }
+            try store.maintain(key)
+            try store.unnumber(key)
+            try shell(": > state", in: store.directory(of: key))
+            #expect(try VolumeStore(directory: directory).held().isEmpty)
+            let other = try VolumeStore(directory: directory)
+            try publish(other, 1)
+            try other.maintain(key)
+            // What a crash within the removal leaves.
+            try shell("cp -r . ../kept; rm ../kept/state", in: other.directory(of: key))
+            try other.drop(key)
+            try shell("mv kept '\(other.directory(of: key))'", in: directory)
+            #expect(try VolumeStore(directory: directory).held().isEmpty)
+        }
+    }
+
+    @Test func `a manifest that can't be read costs the generations from it on, and no start`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            for generation in 1...3 { try publish(store, generation) }
+            try store.writeThrough(key)
+            try publish(store, 4)
+            try shell("printf x >> g2-2.manifest", in: store.directory(of: key))
+            // The fourth is lost with the power, so that what is left is counted.
+            try loseMemory(of: store)
+            let again = try VolumeStore(directory: directory)
+            #expect(again.generation(of: key) == 1)
+            #expect(again.size(of: key).files == 2)
+        }
+    }
+
+    @Test func `a journal that can't be read costs a comparison, no transfer`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            for generation in 1...5 { try publish(store, generation) }
+            try shell("printf x >> g3-3.journal", in: store.directory(of: key))
+            let (answer, _) = try #require(try store.changes(of: key, since: 1, compares: true))
+            #expect(answer == .compare(generation: 5))
+            let (whole, _) = try #require(try store.changes(of: key, since: 2))
+            guard case .whole(5, _) = whole else {
+                Issue.record("not the whole: \(whole)")
+                return
+            }
+            // Those after it are as good as before.
+            guard case .delta(5, _, _)? = try store.changes(of: key, since: 3, compares: true)?.0 else {
+                Issue.record("no delta")
+                return
+            }
+            #expect(try VolumeStore(directory: directory).changes(of: key, since: 1, compares: true)?.0 == .compare(generation: 5))
+        }
+    }
+
     @Test func `a damaged state is no volume`() throws {
         try withStore { directory in
             let store = try VolumeStore(directory: directory)

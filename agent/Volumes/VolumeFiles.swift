@@ -15,7 +15,9 @@ enum VolumeFiles {
     }
 
     /// Makes the file be there as a whole or not at all: written aside, then renamed.
-    static func write(_ bytes: [UInt8], to path: String) throws {
+    ///
+    /// - Parameter through: also after a power loss, which takes some milliseconds.
+    static func write(_ bytes: [UInt8], to path: String, through: Bool = false) throws {
         let aside = path + ".new"
         let file = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw VolumeError.last("creating", aside) }
@@ -27,6 +29,7 @@ enum VolumeFiles {
                 guard count > 0 else { throw VolumeError.last("writing", aside) }
                 rest = rest.dropFirst(count)
             }
+            if through, fsync(file) != 0 { throw VolumeError.last("writing through", aside) }
             try rename(aside, path)
         } catch {
             unlink(aside)

@@ -60,6 +60,7 @@ extension VolumeStore {
         }
         forgetContents(of: key, in: damaged)
         for file in journals { unlink("\(path)/\(file)") }
+        try writeThrough(key)
         try removeTrash(key)
     }
 }

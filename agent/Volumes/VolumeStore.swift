@@ -68,6 +68,8 @@ public final class VolumeStore: Sendable {
 
     private static let emptyName = "empty"
     private static let stateName = "state"
+    /// The state as it was when it was last known to be on the disk, for when a power loss has damaged the newer one.
+    private static let durableStateName = "state.durable"
     private static let listsName = "blocks"
     static let sparesName = "spares"
     /// A list younger than this may be of a generation that is being made.
@@ -86,10 +88,10 @@ public final class VolumeStore: Sendable {
     /// Nil for what is no usable volume.
     private func openVolume(_ name: String) throws -> VolumeState? {
         let path = "\(directory)/\(name)"
-        guard let bytes = try? VolumeFiles.read("\(path)/\(Self.stateName)", upTo: Self.stateLimit),
-            var state = try? FarmJSON.decode(VolumeState.self, from: bytes), state.version == VolumeState.currentVersion,
-            Self.name(of: state.key) == name
-        else { return nil }
+        // Only where there is a state: a volume that was dropped is gone.
+        guard VolumeFiles.exists("\(path)/\(Self.stateName)") else { return nil }
+        let newest = readState(Self.stateName, of: name)
+        guard var state = newest ?? readState(Self.durableStateName, of: name) else { return nil }
         let before = state
         if state.boot != boot || boot.isEmpty {
             state.layers = Array(state.layers.prefix { $0.isDurable })
@@ -97,20 +99,16 @@ public final class VolumeStore: Sendable {
         }
         state.layers = Array(
             state.layers.prefix { VolumeFiles.exists("\(path)/\($0.name)") && VolumeFiles.exists("\(path)/\($0.name).manifest") })
+        if state.layers != before.layers { measureReadable(&state, path) }
         // Without a number it was the base of a transfer that did not end.
         guard state.generation > 0 else {
-            unlink("\(path)/\(Self.stateName)")
+            forgetState(path)
             return nil
         }
-        if state.layers != before.layers {
-            let generation = state.generation
-            state.journal.removeAll { $0.to > generation }
-            try measure(&state, path)
-        }
         state.journal.removeAll { !VolumeFiles.exists("\(path)/\($0.file)") }
-        if state != before { try write(state) }
+        if state != newest { try write(state) }
         var known = Set(state.journal.map(\.file))
-        known.formUnion([Self.stateName, Self.listsName])
+        known.formUnion([Self.stateName, Self.durableStateName, Self.listsName])
         // Of this kernel's life only: a number may be given a second time after a power loss.
         if before.boot == state.boot { known.formUnion([DigestKeeper.fileName, Self.sparesName]) }
         known.formUnion(try KeptTransfers(directory: path).open(now: time(nil)))
@@ -121,6 +119,29 @@ public final class VolumeStore: Sendable {
             try Self.unmountAndRemove("\(path)/\(leftover)")
         }
         return state
+    }
+
+    /// Nil for what is no state of this version and of this volume.
+    private func readState(_ file: String, of name: String) -> VolumeState? {
+        guard let bytes = try? VolumeFiles.read("\(directory)/\(name)/\(file)", upTo: Self.stateLimit),
+            let state = try? FarmJSON.decode(VolumeState.self, from: bytes), state.version == VolumeState.currentVersion,
+            Self.name(of: state.key) == name
+        else { return nil }
+        return state
+    }
+
+    /// Removes what says that there is a volume.
+    private func forgetState(_ path: String) { for name in [Self.durableStateName, Self.stateName] { unlink("\(path)/\(name)") } }
+
+    /// Counts what is left of a volume that has lost layers; those from a manifest on that can't be read are lost, too.
+    private func measureReadable(_ state: inout VolumeState, _ path: String) {
+        while state.generation > 0 {
+            let generation = state.generation
+            state.journal.removeAll { $0.to > generation }
+            if (try? measure(&state, path)) != nil { return }
+            let damaged = state.layers.firstIndex { (try? delta("\(path)/\($0.name).manifest")) == nil }
+            state.layers.removeSubrange((damaged ?? 0)...)
+        }
     }
 
     func measure(_ state: inout VolumeState, _ path: String) throws {
@@ -245,18 +266,27 @@ public final class VolumeStore: Sendable {
         if known == snapshot.generation { return (.same, snapshot) }
         guard known < snapshot.generation else { return nil }
         let journal = contents.withLock { $0.volumes[key]?.state.journal(since: known) }
-        if known > 0, let journal, journal.last?.to == snapshot.generation {
-            let path = directory(of: key)
-            var whole: GenerationChange?
-            for entry in journal {
-                let next = try GenerationChange(
-                    decoding: try VolumeFiles.read("\(path)/\(entry.file)", upTo: VolumeManifest.encodedLimit))
-                whole = whole?.followed(by: next) ?? next
-            }
-            if let whole { return (.delta(generation: snapshot.generation, snapshot.totals, whole), snapshot) }
+        if known > 0, let journal, journal.last?.to == snapshot.generation, let change = change(key, by: journal) {
+            return (.delta(generation: snapshot.generation, snapshot.totals, change), snapshot)
         }
         if compares { return (.compare(generation: snapshot.generation), snapshot) }
         return (.whole(generation: snapshot.generation, try snapshot.manifest()), snapshot)
+    }
+
+    /// The entries of a journal as one; nil where one of them can't be read, or has just been forgotten: that costs a comparison. The
+    /// journal up to a damaged one is forgotten.
+    private func change(_ key: VolumeKey, by journal: ArraySlice<VolumeState.JournalEntry>) -> GenerationChange? {
+        var whole: GenerationChange?
+        for entry in journal {
+            guard let bytes = try? VolumeFiles.read("\(directory(of: key))/\(entry.file)", upTo: VolumeManifest.encodedLimit),
+                let next = try? GenerationChange(decoding: bytes)
+            else {
+                try? change(key) { $0.state.journal.removeAll { $0.to <= entry.to } }
+                return nil
+            }
+            whole = whole?.followed(by: next) ?? next
+        }
+        return whole
     }
 
     // MARK: Changing
@@ -367,19 +397,28 @@ public final class VolumeStore: Sendable {
     func maintain(_ key: VolumeKey) throws {
         if needsCompaction(key) { try compact(key) }
         // Before what only saves time later: until it is done, a power loss costs the generation.
-        let written = contents.withLock { $0.volumes[key]?.state.layers.filter { !$0.isDurable }.map(\.name) } ?? []
-        if !written.isEmpty {
-            try VolumeFiles.sync(directory(of: key))
-            try change(key) { volume in
-                for index in volume.state.layers.indices where written.contains(volume.state.layers[index].name) {
-                    volume.state.layers[index].isDurable = true
-                }
-            }
-        }
+        try writeThrough(key)
         try removeTrash(key)
         try indexContents(key)
         try keepDigests(key)
         try prepareNext(key)
+    }
+
+    /// Brings the newest generation to the disk, and a state that has nothing else. Blocks, for as long as the file system has data to write.
+    func writeThrough(_ key: VolumeKey) throws {
+        guard let volume = contents.withLock({ $0.volumes[key] }) else { return }
+        let written = volume.state.layers.filter { !$0.isDurable }.map(\.name)
+        guard !written.isEmpty || !volume.trash.isEmpty else { return }
+        let path = directory(of: key)
+        try VolumeFiles.sync(path)
+        try change(key) { volume in
+            for index in volume.state.layers.indices where written.contains(volume.state.layers[index].name) {
+                volume.state.layers[index].isDurable = true
+            }
+            var durable = volume.state
+            durable.layers = Array(durable.layers.prefix(while: \.isDurable))
+            try VolumeFiles.write(try FarmJSON.encode(durable), to: "\(path)/\(Self.durableStateName)", through: true)
+        }
     }
 
     /// Does what would otherwise take time when somebody waits: reads manifests of new layers, makes spares of large files.
@@ -425,6 +464,7 @@ public final class VolumeStore: Sendable {
     /// something is appended it is no generation to anybody but ``base(of:)``, and it is gone after a restart. Blocks.
     func unnumber(_ key: VolumeKey) throws {
         var files: [String] = []
+        unlink("\(directory(of: key))/\(Self.durableStateName)")
         try change(key) { volume in
             for index in volume.state.layers.indices {
                 volume.state.layers[index].from = 0
@@ -439,7 +479,7 @@ public final class VolumeStore: Sendable {
     }
 
     /// Merges the deltas into one, or all into a new base when they have become large against it. By hard links.
-    private func compact(_ key: VolumeKey) throws {
+    func compact(_ key: VolumeKey) throws {
         guard let snapshot = snapshot(of: key), let state = contents.withLock({ $0.volumes[key]?.state }),
             state.generation == snapshot.generation
         else { return }
@@ -455,34 +495,38 @@ public final class VolumeStore: Sendable {
             for layer in merged { delta = delta.followed(by: try self.delta("\(path)/\(layer.name).manifest")) }
         }
         let staging = try makeStaging(of: key)
-        var made: String?
+        var name: String?
         do {
             let base = GenerationIndex(try state.layers[..<first].map { try table("\(path)/\($0.name)") })
             try DeltaDirectory.merge(merged.map { "\(path)/\($0.name)" }, delta: delta, upon: base, into: staging)
-            // Before others' publications have to wait.
-            let encoded = delta.encoded()
+            try change(key) { volume in
+                volume.state.counter += 1
+                name = "g\(snapshot.generation)-\(volume.state.counter)"
+            }
+            guard let name else { throw VolumeError.conflict("volume \(key.id) was removed while its layers were merged") }
+            try VolumeFiles.write(delta.encoded(), to: "\(path)/\(name).manifest")
+            try VolumeFiles.rename(staging, "\(path)/\(name)")
+            // A power loss must not find a state that has this layer instead of those that were there, and no layer.
+            try VolumeFiles.sync(path)
             try change(key) { volume in
                 guard volume.state.layers.dropFirst(first).prefix(merged.count).elementsEqual(merged, by: { $0.name == $1.name }) else {
                     throw VolumeError.conflict("volume \(key.id) has changed while its layers were merged")
                 }
-                volume.state.counter += 1
-                let name = "g\(snapshot.generation)-\(volume.state.counter)"
-                made = name
-                try VolumeFiles.write(encoded, to: "\(path)/\(name).manifest")
-                try VolumeFiles.rename(staging, "\(path)/\(name)")
                 let layer = VolumeState.Layer(
                     name: name, from: merged[0].from, to: snapshot.generation, entries: delta.puts.count + delta.deletions.count,
-                    isDurable: false, bytes: delta.contentBytes)
+                    isDurable: true, bytes: delta.contentBytes)
                 volume.state.layers.replaceSubrange(first..<first + merged.count, with: [layer])
                 volume.trash += merged.map(\.name)
             }
         } catch {
             try? RemoveTree.remove(staging)
-            if let made { discard(made, in: path) }
+            if let name { discard(name, in: path) }
             throw error
         }
     }
 
+    /// Removes layers that no generation has any more and nobody reads; the state that does not name them is on the disk, see
+    /// ``writeThrough(_:)``.
     func removeTrash(_ key: VolumeKey) throws {
         let path = directory(of: key)
         let free = contents.withLock { contents in
@@ -512,7 +556,7 @@ public final class VolumeStore: Sendable {
             }
             spareSizes.withLock { $0[key] = nil }
             // The state first: without it, what a crash leaves is no volume.
-            unlink("\(path)/\(Self.stateName)")
+            forgetState(path)
         }
         index.removeAll(in: path, of: key.project)
         try RemoveTree.remove(path)
