@@ -21,23 +21,26 @@ struct VolumeScopeTests {
             return VolumeLease(lock: lock, paths: [], bytesReceived: 0, notes: [], uses: [], isLocked: true)
         }
 
-        func release(_ lease: VolumeLease) async throws {
+        func release(_ lease: VolumeLease) async throws -> [String] {
             // What a cancelled task could not do.
             try Task.checkCancellation()
             held.withLock { _ = $0.remove(lease.lock) }
-            if fails { throw Oops() }
+            if fails { throw NotSaved(notes: ["lost"]) }
+            return ["kept"]
         }
 
-        func discard(_ lease: VolumeLease) async throws {
+        func discard(_ lease: VolumeLease) async throws -> [String] {
             discarded.withLock { $0 += 1 }
-            try await release(lease)
+            return try await release(lease)
         }
     }
 
     private struct Oops: Error {}
 
-    private func use<T: Sendable>(_ shelf: Shelf, _ body: (VolumeLease) async throws -> T) async throws -> T {
-        try await shelf.withLease([], assignment: "a", lock: "a/1", logger: Logger(label: "test"), body)
+    private func use<T: Sendable>(
+        _ shelf: Shelf, say: (String) -> Void = { _ in }, _ body: (VolumeLease) async throws -> T
+    ) async throws -> T {
+        try await shelf.withLease([], assignment: "a", lock: "a/1", logger: Logger(label: "test"), say: say, body)
     }
 
     @Test func `what a step wrote while the disk was full is not published`() async throws {
@@ -74,7 +77,14 @@ struct VolumeScopeTests {
         #expect(shelf.held.withLock { $0 }.isEmpty)
     }
 
-    @Test func `a volume that can't be published does not fail the step`() async throws {
-        #expect(try await use(Shelf(fails: true)) { _ in 1 } == 1)
+    @Test func `a volume that can't be published does not fail the step, which says so`() async throws {
+        var said: [String] = []
+        #expect(try await use(Shelf(fails: true), say: { said.append($0) }) { _ in 1 } == 1)
+        #expect(said == ["lost"])
+        _ = try await use(Shelf(), say: { said.append($0) }) { _ in }
+        #expect(said == ["lost", "kept"])
+        // Whoever fails wants to know that, too.
+        await #expect(throws: Oops.self) { try await use(Shelf(fails: true), say: { said.append($0) }) { _ in throw Oops() } }
+        #expect(said == ["lost", "kept", "lost"])
     }
 }

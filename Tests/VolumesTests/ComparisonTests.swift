@@ -19,6 +19,7 @@ struct ComparisonTests {
         // Published, and then nobody reaches the publisher.
         try await two.step(key) { try shell(lost, in: $0) }
         await two.stop()
+        await farm.coordinator.forget("two")
         return (one, two)
     }
 

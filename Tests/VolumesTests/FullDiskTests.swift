@@ -80,7 +80,7 @@ struct FullDiskTests {
                 await #expect(throws: (any Error).self) {
                     try await two.step(key) { path in
                         try shell(
-                            "dd if=/dev/zero of=fill bs=4096 2>/dev/null; for i in $(seq 2000); do : > x$i || break; done 2>/dev/null; true",
+                            "dd if=/dev/zero of=fill bs=4096 2>/dev/null || true; for i in $(seq 2000); do : > x$i || break; done 2>/dev/null; true",
                             in: path)
                     }
                 }
@@ -89,6 +89,52 @@ struct FullDiskTests {
             }
             try await two.step(key) { try shell("test $(cat f) = 1; test ! -e fill; echo 2 > g", in: $0) }
             try await one.step(key) { try shell("test $(cat g) = 2; test $(cat f) = 1", in: $0) }
+        }
+    }
+
+    @Test func `what others published stays when the disk has no room for it, and what the step wrote is given up`() async throws {
+        try await withSmallDisk(6) { one, two, disk in
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            try await two.step(key)
+            let asked = Mutex<[Int64]>([])
+            await two.service.onShortage { bytes in asked.withLock { $0.append(bytes) } }
+            let lease = try await two.service.acquire([VolumeRequest(key: key, sharing: .shared)], assignment: "a", lock: "a")
+            try shell("echo 2 > g", in: lease.paths[0])
+            try await one.step(key) {
+                try shell("mkdir d; for i in $(seq 10); do head -c 1000000 /dev/urandom > d/$i; done", in: $0)
+            }
+            let error = await #expect(throws: NotSaved.self) { try await two.service.release(lease) }
+            #expect(error?.notes.contains { $0.contains("not saved") && $0.contains("more room") } == true, "\(error?.notes ?? [])")
+            #expect(asked.withLock { $0 } == [10_000_000])
+            #expect(await one.farm.coordinator.head(key) == 2)
+            #expect(await one.farm.coordinator.isLocked(key) == false)
+            try await one.step(key) { try shell("test $(ls d | wc -l) = 10; test ! -e g", in: $0) }
+            #expect(try !names(two).contains { $0.hasPrefix(VolumeStore.stagingPrefix) })
+            // With room it is as ever: both sides' files are there.
+            #expect(mount("tmpfs", disk, "tmpfs", UInt(MS_REMOUNT), "size=64m") == 0)
+            try await two.step(key) { path in
+                try await one.step(key) { try shell("echo 3 > h; head -c 1000000 /dev/urandom > d/11", in: $0) }
+                try shell("echo 3 > i", in: path)
+            }
+            try await one.step(key) { try shell("test $(ls d | wc -l) = 11; test -e h; test -e i", in: $0) }
+        }
+    }
+
+    @Test func `what others published comes in the room that is made for it, and nothing is lost`() async throws {
+        try await withSmallDisk(6) { one, two, disk in
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            try await two.step(key)
+            await two.service.onShortage { _ in
+                #expect(mount("tmpfs", disk, "tmpfs", UInt(MS_REMOUNT), "size=64m") == 0)
+            }
+            try await two.step(key) { path in
+                try shell("echo 2 > g", in: path)
+                try await one.step(key) {
+                    try shell("mkdir d; for i in $(seq 10); do head -c 1000000 /dev/urandom > d/$i; done", in: $0)
+                }
+            }
+            #expect(await one.farm.coordinator.head(key) == 3)
+            try await one.step(key) { try shell("test $(ls d | wc -l) = 10; test -e g", in: $0) }
         }
     }
 }

@@ -48,9 +48,9 @@ final class TestFarm: Sendable {
     /// Starts an agent, runs the body, stops it.
     func agent(
         _ name: String, layers: any LayerSource = NoLayers(), patience: PeerPatience = PeerPatience(),
-        limits: ServingLimits = ServingLimits()
+        limits: ServingLimits = ServingLimits(), settings: VolumeSettings = VolumeSettings()
     ) async throws -> TestAgent {
-        let agent = try TestAgent(name, farm: self, layers: layers, patience: patience, limits: limits)
+        let agent = try TestAgent(name, farm: self, layers: layers, patience: patience, limits: limits, settings: settings)
         try await agent.start()
         return agent
     }
@@ -72,12 +72,12 @@ final class TestAgent: Sendable {
 
     init(
         _ name: String, farm: TestFarm, layers: any LayerSource, patience: PeerPatience = PeerPatience(),
-        limits: ServingLimits = ServingLimits()
+        limits: ServingLimits = ServingLimits(), settings: VolumeSettings = VolumeSettings()
     ) throws {
         self.name = name
         self.farm = farm
         let identity = try farm.identity(name)
-        store = try VolumeStore(directory: "\(farm.directory)/\(name)")
+        store = try VolumeStore(directory: "\(farm.directory)/\(name)", settings: settings)
         peers = PeerClient(identity: identity, patience: patience)
         var logger = Logger(label: name)
         logger.logLevel = .error
@@ -117,7 +117,7 @@ final class TestAgent: Sendable {
         do {
             try await body(lease.paths[0])
         } catch {
-            try? await service.release(lease)
+            _ = try? await service.release(lease)
             throw error
         }
         try await service.release(lease)
@@ -131,9 +131,9 @@ extension VolumeKey {
     }
 }
 
-/// Runs a shell script in a directory; for what steps do. Synchronous, by the C library.
+/// Runs a shell script in a directory, each command of which has to succeed; for what steps do. Synchronous, by the C library.
 func shell(_ script: String, in directory: String) throws {
-    let status = system("cd '\(directory)' && { \(script)\n}")
+    let status = system("set -e; cd '\(directory)'; \(script)\n")
     guard status == 0 else { throw ShellFailure(script: script, status: status) }
 }
 

@@ -24,17 +24,31 @@ struct VolumePublisher: Sendable {
         case stale
     }
 
+    /// An outcome, and what the step's output says of it.
+    struct Publication: Sendable {
+        var outcome: Outcome
+        /// What is not saved, or otherwise than wished.
+        var notes: [String]
+    }
+
     /// Takes the mount down, indexes its upper, and publishes. The mount's directory is gone afterwards, also on a throw. The caller keeps
     /// other changes of the volume away.
     ///
-    /// - Parameter lock: under which it was written, where that kept all others out.
-    func publish(_ mount: OverlayMount, of key: VolumeKey, upon base: VolumeSnapshot?, lock: String?) async throws -> Outcome {
+    /// Throws where the change is given up. Never is what others published given up for it: only where the coordinator says that nobody who
+    /// can be reached has the head does the volume go on from an older generation.
+    ///
+    /// - Parameters:
+    ///   - lock: under which it was written, where that kept all others out.
+    ///   - makeRoom: makes room for so many bytes, where it can.
+    func publish(
+        _ mount: OverlayMount, of key: VolumeKey, upon base: VolumeSnapshot?, lock: String?, makeRoom: @Sendable (Int64) async -> Void
+    ) async throws -> Publication {
         sync.store.announcements.begin(key)
         defer { sync.store.announcements.end(key) }
         do {
-            let outcome = try await publishKeeping(mount, key, base, lock)
+            let result = try await publishKeeping(mount, key, base, lock, makeRoom)
             await remove(mount)
-            return outcome
+            return result
         } catch {
             await remove(mount)
             throw error
@@ -62,73 +76,113 @@ struct VolumePublisher: Sendable {
     }
 
     private func publishKeeping(
-        _ mount: OverlayMount, _ key: VolumeKey, _ base: VolumeSnapshot?, _ lock: String?
-    ) async throws -> Outcome {
-        var candidate = try await BlockingPool.shared.run { [logger, store = sync.store] in
+        _ mount: OverlayMount, _ key: VolumeKey, _ base: VolumeSnapshot?, _ lock: String?, _ makeRoom: @Sendable (Int64) async -> Void
+    ) async throws -> Publication {
+        var (candidate, notes) = try await index(mount, key, base)
+        var rebases = 0
+        var chase = Chase(patience: sync.store.settings.holderPatience)
+        var request: PublishVolume?
+        while rebases < Self.rebaseLimit {
+            if candidate.change.delta.isEmpty { return Publication(outcome: .unchanged, notes: notes) }
+            let made = candidate
+            let asked = try await request.orMake { try await self.request(for: made, of: key, lock: lock) }
+            request = asked
+            switch try await retry.run({ try await coordinator.publish(asked) }) {
+            case .accepted(let generation):
+                try await append(mount, made, to: generation, of: key)
+                return Publication(outcome: .published(generation: generation), notes: notes)
+            case .gone:
+                notes.append("volume \(key.id) was removed meanwhile, and what this step wrote to it with it")
+                return Publication(outcome: .gone, notes: notes)
+            case .stale:
+                notes.append(
+                    "volume \(key.id): what this step wrote is thrown away: its lock was given to others while this agent was out of reach")
+                return Publication(outcome: .stale, notes: notes)
+            case .behind(let head, let holders):
+                let brought = try await bring(key, to: head, from: holders, makeRoom)
+                // Who is lost to the coordinator is not named.
+                let attainable = min(head, holders.map { $0.generation ?? head }.max() ?? 0)
+                guard brought.generation >= attainable else {
+                    try await chase.pause(key, head: head, brought.notes)
+                    continue
+                }
+                if attainable < head {
+                    // Waiting for a machine that may never come back would end this volume for everybody.
+                    notes.append(
+                        "volume \(key.id): no agent that can be reached has generation \(head); what this step wrote goes on from "
+                            + (brought.generation == 0 ? "an empty volume" : "generation \(brought.generation)"))
+                }
+                candidate = try await rebase(mount, made, key, head)
+                rebases += 1
+                request = nil
+                chase = Chase(patience: sync.store.settings.holderPatience)
+            }
+        }
+        throw VolumeError.conflict("others published \(Self.rebaseLimit) times in a row meanwhile")
+    }
+
+    private func index(
+        _ mount: OverlayMount, _ key: VolumeKey, _ base: VolumeSnapshot?
+    ) async throws -> (candidate: Candidate, notes: [String]) {
+        try await BlockingPool.shared.run { [store = sync.store] in
             try mount.unmount()
             let lower = try Self.index(of: base)
             let parent = base?.generation ?? 0
             var index = try UpperIndex(
                 directory: mount.upper, lower: lower, files: try base?.files(), lists: store.blockLists(of: key), generation: parent)
             let change = try index.index()
-            if !index.leftOut.isEmpty {
-                let names = index.leftOut.prefix(5).joined(separator: ", ")
-                logger.warning(
-                    "devices, sockets and paths that are too long are not kept in a volume",
-                    metadata: ["volume": "\(key.id)", "paths": "\(names)"])
-            }
             let totals = (base?.totals ?? VolumeTotals()).adding(index.growth)
-            return Candidate(change: change, lower: base, totals: totals, parent: parent)
+            return (Candidate(change: change, lower: base, totals: totals, parent: parent), Self.note(leftOut: index.leftOut, of: key))
         }
-        for _ in 0..<Self.rebaseLimit {
-            if candidate.change.delta.isEmpty { return .unchanged }
-            let made = candidate
-            let digest = try await BlockingPool.shared.run { Self.digest(made.change.delta, upon: made.parent) }
-            // Nobody could read it.
-            guard made.totals.files <= VolumeManifest.entryLimit else {
-                throw VolumeError.tooManyEntries(key, count: Int(made.totals.files))
-            }
-            let request = PublishVolume(
-                key: key, digest: digest, parent: made.parent, bytes: made.totals.bytes, files: made.totals.files,
-                deltaBytes: made.change.delta.contentBytes, lock: lock)
-            switch try await retry.run({ try await coordinator.publish(request) }) {
-            case .accepted(let generation):
-                try await append(mount, made, to: generation, of: key)
-                return .published(generation: generation)
-            case .gone: return .gone
-            case .stale:
-                logger.warning(
-                    "what a step wrote to a volume is thrown away: its lock was given to others while this agent was out of reach",
-                    metadata: ["volume": "\(key.id)"])
-                return .stale
-            case .behind(let head, let holders):
-                let brought: VolumeSync.Outcome
-                do {
-                    brought = try await sync.bring(key, to: head, from: holders)
-                } catch let error as VolumeError where error.isNoRoom {
-                    logger.warning("volume not brought", metadata: ["volume": "\(key.id)", "error": "\(error)"])
-                    brought = VolumeSync.Outcome(generation: sync.store.generation(of: key))
-                }
-                if brought.generation < head {
-                    // Waiting for a machine that may never come back would end this volume for everybody.
-                    logger.warning(
-                        "volume goes on from an older generation",
-                        metadata: ["volume": "\(key.id)", "lost": "\(head)", "generation": "\(brought.generation)"])
-                }
-                candidate = try await BlockingPool.shared.run { [store = sync.store] in
-                    let newest = store.snapshot(of: key)
-                    let there = try Self.index(of: newest)
-                    let parent = max(newest?.generation ?? 0, head)
-                    // The other side has numbered its hard links too.
-                    let rebased = try made.change.rebased(from: try Self.index(of: made.lower), onto: there)
-                        .numberingLinks(after: parent)
-                    try DeltaDirectory.rebase(mount.upper, from: made.change.delta, to: rebased.delta, upon: there)
-                    let totals = try (newest?.totals ?? VolumeTotals()).applying(rebased.delta, upon: there)
-                    return Candidate(change: rebased, lower: newest, totals: totals, parent: parent)
-                }
-            }
+    }
+
+    private static let namedPaths = 5
+
+    private static func note(leftOut: [String], of key: VolumeKey) -> [String] {
+        guard !leftOut.isEmpty else { return [] }
+        let more = leftOut.count > namedPaths ? " and \(leftOut.count - namedPaths) more" : ""
+        return [
+            "volume \(key.id) does not keep devices, sockets and paths that are too long: "
+                + leftOut.prefix(namedPaths).joined(separator: ", ") + more
+        ]
+    }
+
+    private func request(for made: Candidate, of key: VolumeKey, lock: String?) async throws -> PublishVolume {
+        // Nobody could read it.
+        guard made.totals.files <= VolumeManifest.entryLimit else {
+            throw VolumeError.tooManyEntries(key, count: Int(made.totals.files))
         }
-        throw VolumeError.conflict("volume \(key.id): others published \(Self.rebaseLimit) times in a row meanwhile")
+        let digest = try await BlockingPool.shared.run { Self.digest(made.change.delta, upon: made.parent) }
+        return PublishVolume(
+            key: key, digest: digest, parent: made.parent, bytes: made.totals.bytes, files: made.totals.files,
+            deltaBytes: made.change.delta.contentBytes, lock: lock)
+    }
+
+    /// Brings what others published; where the disk has no room for it, once more after room was made.
+    private func bring(
+        _ key: VolumeKey, to head: Int, from holders: [Holder], _ makeRoom: @Sendable (Int64) async -> Void
+    ) async throws -> VolumeSync.Outcome {
+        do {
+            return try await sync.bring(key, to: head, from: holders)
+        } catch VolumeError.noRoom(_, let needed, _) {
+            await makeRoom(needed)
+            return try await sync.bring(key, to: head, from: holders)
+        }
+    }
+
+    /// Puts a change upon what is here now, to follow the head.
+    private func rebase(_ mount: OverlayMount, _ made: Candidate, _ key: VolumeKey, _ head: Int) async throws -> Candidate {
+        try await BlockingPool.shared.run { [store = sync.store] in
+            let newest = store.snapshot(of: key)
+            let there = try Self.index(of: newest)
+            let parent = max(newest?.generation ?? 0, head)
+            // The other side has numbered its hard links too.
+            let rebased = try made.change.rebased(from: try Self.index(of: made.lower), onto: there)
+                .numberingLinks(after: parent)
+            try DeltaDirectory.rebase(mount.upper, from: made.change.delta, to: rebased.delta, upon: there)
+            let totals = try (newest?.totals ?? VolumeTotals()).applying(rebased.delta, upon: there)
+            return Candidate(change: rebased, lower: newest, totals: totals, parent: parent)
+        }
     }
 
     private static func index(of snapshot: VolumeSnapshot?) throws -> any GenerationLookup {
@@ -153,4 +207,32 @@ struct VolumePublisher: Sendable {
 
     /// Names the generation: two agents that made the same of the same are one publication.
     private static func digest(_ delta: DeltaManifest, upon parent: Int) -> Digest { Digest.of("\(parent)\n\(delta.digest)") }
+}
+
+/// Attempts to get a head from holders that the coordinator can reach: one that starts again, or has much to do, gives it a little later.
+private struct Chase {
+    let patience: Duration
+    private let start = ContinuousClock.now
+    private var next = Chase.firstPause
+
+    private static let firstPause = Duration.milliseconds(200)
+    private static let longestPause = Duration.seconds(5)
+
+    init(patience: Duration) { self.patience = patience }
+
+    /// Waits before the next attempt, longer each time; throws when there shall be none.
+    mutating func pause(_ key: VolumeKey, head: Int, _ notes: [String]) async throws {
+        guard ContinuousClock.now - start < patience else {
+            throw VolumeError.conflict(
+                "generation \(head), which others published meanwhile, could not be brought: \(notes.joined(separator: "; "))")
+        }
+        try await Task.sleep(for: next)
+        next = min(next * 2, Self.longestPause)
+    }
+}
+
+extension Optional {
+    fileprivate func orMake(_ make: () async throws -> Wrapped) async rethrows -> Wrapped {
+        if let self { self } else { try await make() }
+    }
 }

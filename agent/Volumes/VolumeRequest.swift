@@ -66,9 +66,20 @@ public protocol VolumeLeasing: Sendable {
     /// Publishes what was written, once the last user of each mount has left, and frees the locks.
     ///
     /// The locks are free also when it throws. Not ended by cancellation.
-    func release(_ lease: VolumeLease) async throws
+    ///
+    /// - Returns: for the step's output: what is not saved, or otherwise than wished. The last user of a mount hears of it for all.
+    /// - Throws: ``NotSaved`` where nothing of a volume could be saved.
+    @discardableResult func release(_ lease: VolumeLease) async throws -> [String]
 
     /// Gives the volumes back without publishing what was written to them, also by other steps of this agent that share them now: it may
     /// be half of something. Else as ``release(_:)``.
-    func discard(_ lease: VolumeLease) async throws
+    @discardableResult func discard(_ lease: VolumeLease) async throws -> [String]
+}
+
+/// What steps wrote to a volume is lost.
+public struct NotSaved: Error, CustomStringConvertible {
+    /// For the step's output; also of the lease's other volumes.
+    public let notes: [String]
+
+    public var description: String { notes.joined(separator: "; ") }
 }

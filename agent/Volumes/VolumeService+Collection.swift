@@ -18,10 +18,11 @@ extension VolumeService {
         store.held().filter { !isMounted($0.key) }.map { ($0.key, store.size(of: $0.key).bytes) }
     }
 
-    /// Removes a volume that the coordinator has agreed to lose here, unless a step has got it meanwhile.
+    /// Removes a volume that the coordinator has agreed to lose here, unless something has begun with it meanwhile.
     /// - Returns: whether it is gone.
     public func collect(_ key: VolumeKey) async -> Bool {
-        await locked(key) {
+        // Waits for nobody: who has it may be waiting for the room.
+        let isGone = await lockedIfFree(key) {
             guard !isMounted(key) else {
                 await announce(key, store.generation(of: key))
                 return false
@@ -34,5 +35,8 @@ extension VolumeService {
                 return false
             }
         }
+        if let isGone { return isGone }
+        await announce(key, store.generation(of: key))
+        return false
     }
 }

@@ -214,27 +214,37 @@ public actor VolumeService: VolumeLeasing {
 
     // MARK: Releasing
 
-    public func release(_ lease: VolumeLease) async throws {
+    @discardableResult public func release(_ lease: VolumeLease) async throws -> [String] {
         // A task of its own, so that cancelling the step does not lose what it wrote nor keep its locks.
         try await Task { try await releaseAll(lease) }.value
     }
 
-    public func discard(_ lease: VolumeLease) async throws {
+    @discardableResult public func discard(_ lease: VolumeLease) async throws -> [String] {
         for use in lease.uses { if case .shared(let key) = use { spoiled.insert(key) } }
-        try await release(lease)
+        return try await release(lease)
     }
 
-    private func releaseAll(_ lease: VolumeLease) async throws {
-        var failure: (any Error)?
+    private func releaseAll(_ lease: VolumeLease) async throws -> [String] {
+        var notes: [String] = []
+        var isSaved = true
         for use in lease.uses {
             do {
-                try await leave(use)
+                notes += try await leave(use)
             } catch {
-                failure = failure ?? error
+                isSaved = false
+                notes.append(Self.note(error, of: use))
             }
         }
         if lease.isLocked { await unlock(lease.lock) }
-        if let failure { throw failure }
+        guard isSaved else { throw NotSaved(notes: notes) }
+        return notes
+    }
+
+    private static func note(_ error: any Error, of use: VolumeUse) -> String {
+        switch use {
+        case .shared(let key): "volume \(key.id): what this step wrote is not saved: \(error)"
+        case .scratch: "a volume that is thrown away could not be removed: \(error)"
+        }
     }
 
     private func unlock(_ lock: String) async {
@@ -248,45 +258,63 @@ public actor VolumeService: VolumeLeasing {
         }
     }
 
-    private func leave(_ use: VolumeUse) async throws {
+    private func leave(_ use: VolumeUse) async throws -> [String] {
         switch use {
         case .scratch(let mount, _):
-            try await BlockingPool.shared.run {
-                mount.detach()
-                try RemoveTree.remove(mount.directory)
-            }
+            try await remove(mount)
+            return []
         case .shared(let key):
-            try await locked(key) { try await leaveShared(key) }
+            return try await locked(key) { try await leaveShared(key) }
+        }
+    }
+
+    private func remove(_ mount: OverlayMount) async throws {
+        try await BlockingPool.shared.run {
+            mount.detach()
+            try RemoveTree.remove(mount.directory)
         }
     }
 
     private func leaveQuietly(_ use: VolumeUse) async {
         do {
-            try await leave(use)
+            for note in try await leave(use) { logger.warning("volume left", metadata: ["note": "\(note)"]) }
         } catch {
             logger.warning("volume not left in order", metadata: ["error": "\(error)"])
         }
     }
 
-    private func leaveShared(_ key: VolumeKey) async throws {
-        guard var use = mounted[key] else { return }
+    private func leaveShared(_ key: VolumeKey) async throws -> [String] {
+        guard var use = mounted[key] else { return [] }
         use.users -= 1
         guard use.users == 0 else {
             mounted[key] = use
-            return
+            return []
         }
         mounted[key] = nil
         let isSpoiled = spoiled.remove(key) != nil
-        if isSpoiled || doomed.contains(key) {
-            try await leave(.scratch(use.mount, use.base))
-        } else if case .gone = try await publisher.publish(use.mount, of: key, upon: use.base, lock: use.lock) {
-            doomed.insert(key)
+        let saved: Result<[String], any Error>
+        do {
+            saved = .success(try await save(use, of: key, isSpoiled: isSpoiled || doomed.contains(key)))
+        } catch {
+            saved = .failure(error)
         }
         if doomed.remove(key) != nil {
             try await remove(key)
         } else {
             maintain(key)
         }
+        return try saved.get()
+    }
+
+    /// Publishes what is in a mount that nobody uses any more, or throws it away.
+    private func save(_ use: Mounted, of key: VolumeKey, isSpoiled: Bool) async throws -> [String] {
+        if isSpoiled {
+            try await remove(use.mount)
+            return []
+        }
+        let result = try await publisher.publish(use.mount, of: key, upon: use.base, lock: use.lock, makeRoom: makeRoom)
+        if case .gone = result.outcome { doomed.insert(key) }
+        return result.notes
     }
 
     // MARK: Care
@@ -337,6 +365,13 @@ public actor VolumeService: VolumeLeasing {
 
     func locked<T: Sendable>(_ key: VolumeKey, _ body: () async throws -> T) async rethrows -> T {
         if !locks.tryLock(key) { await withCheckedContinuation { locks.enqueue(key, $0) } }
+        defer { locks.unlock(key) }
+        return try await body()
+    }
+
+    /// Nil where somebody has the lock.
+    func lockedIfFree<T: Sendable>(_ key: VolumeKey, _ body: () async throws -> T) async rethrows -> T? {
+        guard locks.tryLock(key) else { return nil }
         defer { locks.unlock(key) }
         return try await body()
     }

@@ -14,6 +14,10 @@ public struct VolumeSettings: Sendable, Equatable {
     /// So many files are found by their contents.
     var indexedFiles = ContentIndex.fileLimit
 
+    /// So long a publication asks for the head that the coordinator says others have: more than an agent takes to start again, and than one
+    /// that is gone is taken for there (setting `lease` of the coordinator). Then what the step wrote is given up.
+    public var holderPatience = Duration.seconds(60)
+
     public init() {}
 
     var smallestSpare: UInt64 { spareFiles > 0 ? UInt64(spareFiles) : .max }

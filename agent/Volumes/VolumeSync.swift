@@ -1,6 +1,7 @@
 import BlockingIO
 import CLinux
 import FarmAPI
+import Glibc
 import Logging
 import Transport
 import TreeSync
@@ -136,6 +137,7 @@ struct VolumeSync: Sendable {
         let kept = store.keptTransfers(of: key)
         // Until something has arrived only what is here already is in it.
         var isWorthKeeping = false
+        var needed: UInt64 = 0
         do {
             var round: DeltaFetch.Round
             (round, isWorthKeeping) = try await BlockingPool.shared.run { [logger] in
@@ -155,7 +157,11 @@ struct VolumeSync: Sendable {
             }
             for attempt in 0..<Self.roundLimit where !round.isEmpty {
                 let asked = round
-                let room: UInt64 = try await BlockingPool.shared.run { try Self.check(fetch.writtenBytes(asked), for: key, staging) }
+                let room: UInt64
+                (needed, room) = try await BlockingPool.shared.run {
+                    let needed = fetch.writtenBytes(asked)
+                    return (needed, try Self.check(needed, for: key, staging))
+                }
                 isWorthKeeping = true
                 // What comes slowly on purpose, or as differences, says nothing about the way.
                 let plain = attempt == 0 && Pace.current == nil ? fetch.plainBytes(of: round) : 0
@@ -185,7 +191,16 @@ struct VolumeSync: Sendable {
                 if isWorthKeeping { try kept.keep(staging) } else { try kept.discard(staging) }
                 try kept.makeRoom()
             }
-            throw error
+            guard Self.isDiskFull(error) else { throw error }
+            // Others write, too: what was free when it was asked for is not any more.
+            throw VolumeError.noRoom(key, needed: Int64(clamping: needed), free: Int64(clamping: Self.room(store.directory)))
+        }
+    }
+
+    private static func isDiskFull(_ error: any Error) -> Bool {
+        switch error {
+        case TreeSyncError.system(_, _, let code), VolumeError.system(_, _, let code): code == ENOSPC || code == EDQUOT
+        default: false
         }
     }
 

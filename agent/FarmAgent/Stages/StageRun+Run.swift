@@ -181,7 +181,8 @@ extension StageRun {
         }
         if requests.isEmpty { return try await body(nil) }
         return try await services.volumes.withLease(
-            requests, assignment: assignment.id, lock: "\(assignment.id)/\(index)", logger: services.logger
+            requests, assignment: assignment.id, lock: "\(assignment.id)/\(index)", logger: services.logger,
+            say: { post(.log(step: index, text: "warning: \($0)\n")) }
         ) { lease in
             try await body(Volumes(lease: lease, paths: Dictionary(uniqueKeysWithValues: zip(ids, lease.paths))))
         }
