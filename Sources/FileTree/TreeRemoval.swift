@@ -2,6 +2,8 @@ import CLinux
 import Glibc
 
 /// Deletes a directory with everything in it, of any depth, without following links. Blocks.
+///
+/// Nothing that is mounted below it is touched: the deletion ends with EXDEV where it comes upon a mount.
 public enum TreeRemoval {
     // Each level holds a descriptor and some stack. What is deeper is moved up before it is deleted.
     private static let maximumDepth = 64
@@ -39,12 +41,18 @@ public enum TreeRemoval {
                 continue
             }
             try clear(
-                FileDescriptor(name, in: directory.number, flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW), below: root, depth: depth + 1,
-                moved: &moved)
+                open(name, in: directory), below: root, depth: depth + 1, moved: &moved)
             guard withPath(name, { unlinkat(directory.number, $0, AT_REMOVEDIR) }) == 0 else {
                 throw FileTreeError.system(operation: "delete", path: name, code: errno)
             }
         }
+    }
+
+    private static func open(_ name: [UInt8], in directory: FileDescriptor) throws -> FileDescriptor {
+        let flags = UInt64(O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        let number = withPath(name) { clinux_openat2(directory.number, $0, flags, 0, UInt64(CLINUX_RESOLVE_NO_XDEV)) }
+        guard number >= 0 else { throw FileTreeError.last("delete", name) }
+        return FileDescriptor(owning: number, path: name)
     }
 
     private static func moveUp(_ name: [UInt8], from directory: FileDescriptor, to root: FileDescriptor, moved: inout Int) throws {

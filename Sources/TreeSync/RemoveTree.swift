@@ -3,8 +3,8 @@ import Glibc
 
 /// Removal of directory trees, of any depth: builds make what they like.
 public enum RemoveTree {
-    /// Removes a path of this machine with all that is in it; one that is not there is no error. No link is followed and no mount is
-    /// looked for: unmount before.
+    /// Removes a path of this machine with all that is in it; one that is not there is no error. No link is followed. It ends where
+    /// something is mounted: unmount before.
     public static func remove(_ path: String) throws { try remove(Array(path.utf8), in: AT_FDCWD) }
 
     /// The same for a name in an open directory.

@@ -76,6 +76,35 @@ struct VolumeServiceTests {
         }
     }
 
+    @Test func `nothing takes a volume from under a step that has an empty one or a copy of its own`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await one.step(key) { try shell("mkdir d; echo 1 > d/f", in: $0) }
+            // Of an empty one nobody else knows.
+            try await one.step(key, fresh: true) { path in
+                try shell("mkdir d; echo mine > d/mine", in: path)
+                #expect(await one.service.collect(key))
+                #expect(access(one.store.directory(of: key), F_OK) != 0)
+                try shell("test $(cat d/mine) = mine; echo more > d/more", in: path)
+            }
+            await farm.coordinator.restart(key)
+            try await one.step(key) { try shell("mkdir d; echo 2 > d/f", in: $0) }
+            let request = [VolumeRequest(key: key, sharing: .private)]
+            let first = try await one.service.acquire(request, assignment: "a", lock: "a")
+            let fork = try await one.service.acquire(request, assignment: "b", lock: "b")
+            try await one.service.release(first)
+            #expect(await !one.service.collect(key))
+            await one.service.drop(key)
+            try shell("test $(cat d/f) = 2; echo 3 > d/g", in: fork.paths[0])
+            #expect(one.store.generation(of: key) == 1)
+            try await one.service.release(fork)
+            #expect(access(one.store.directory(of: key), F_OK) != 0, "it goes with its last user")
+            let left = try VolumeFiles.names(in: "\(one.store.directory)/scratch")
+            #expect(left.isEmpty)
+            await one.stop()
+        }
+    }
+
     @Test func `a locked volume waits for the other agent, which has published when it comes`() async throws {
         try await TestFarm.with { farm in
             let one = try await farm.agent("one")

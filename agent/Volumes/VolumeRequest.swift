@@ -47,8 +47,10 @@ public struct VolumeLease: Sendable {
 enum VolumeUse: Sendable {
     /// The mount that all steps of this agent share; it is published when the last user leaves.
     case shared(VolumeKey)
-    /// A mount of its own, thrown away.
-    case scratch(OverlayMount, VolumeSnapshot?)
+    /// A copy of its own, which stands upon the volume's layers; thrown away.
+    case fork(VolumeKey, OverlayMount, VolumeSnapshot?)
+    /// An empty mount of its own, thrown away.
+    case fresh(OverlayMount)
 }
 
 /// What the stage runner uses of volumes.

@@ -25,6 +25,8 @@ public actor VolumeService: VolumeLeasing {
     private let retry = RetryPolicy()
     private var locks = KeyedLock<VolumeKey>()
     private var mounted: [VolumeKey: Mounted] = [:]
+    /// How many steps have a copy of their own of a volume, which stands upon its layers.
+    private var forks: [VolumeKey: Int] = [:]
     private var doomed: Set<VolumeKey> = []
     /// Mounts that are not to be published.
     private var spoiled: Set<VolumeKey> = []
@@ -166,12 +168,20 @@ public actor VolumeService: VolumeLeasing {
     private func use(
         _ request: VolumeRequest, _ granted: VolumesAcquired.Volume?, _ lock: String
     ) async throws -> (VolumeUse, String) {
-        guard let granted else { return try await scratch(request, upon: nil) }
+        guard let granted else {
+            let mount = try await scratch(request, upon: nil)
+            return (.fresh(mount), mount.merged)
+        }
         return try await locked(request.key) { try await useLocked(request, fork: granted.fork, lock) }
     }
 
     private func useLocked(_ request: VolumeRequest, fork: Bool, _ lock: String) async throws -> (VolumeUse, String) {
-        if fork { return try await scratch(request, upon: store.snapshot(of: request.key)) }
+        if fork {
+            let base = store.snapshot(of: request.key)
+            let mount = try await scratch(request, upon: base)
+            forks[request.key, default: 0] += 1
+            return (.fork(request.key, mount, base), mount.merged)
+        }
         if let there = mounted[request.key] {
             guard Self.mayJoin(there, request) else {
                 throw VolumeError.conflict("volume \(request.key.id) is in use here by a step that has lost its lock")
@@ -180,23 +190,24 @@ public actor VolumeService: VolumeLeasing {
             return (.shared(request.key), there.mount.merged)
         }
         let base = store.snapshot(of: request.key)
-        let mount = try await mount(request, upon: base)
+        let mount = try await mount(request, upon: base) { try $0.makeStaging(of: request.key) }
         mounted[request.key] = Mounted(mount: mount, base: base, users: 1, lock: request.sharing == .shared ? nil : lock)
         return (.shared(request.key), mount.merged)
     }
 
-    private func scratch(_ request: VolumeRequest, upon base: VolumeSnapshot?) async throws -> (VolumeUse, String) {
-        let mount = try await mount(request, upon: base)
-        return (.scratch(mount, base), mount.merged)
+    private func scratch(_ request: VolumeRequest, upon base: VolumeSnapshot?) async throws -> OverlayMount {
+        try await mount(request, upon: base) { try $0.makeScratch() }
     }
 
-    private func mount(_ request: VolumeRequest, upon base: VolumeSnapshot?) async throws -> OverlayMount {
+    private func mount(
+        _ request: VolumeRequest, upon base: VolumeSnapshot?, in place: @escaping @Sendable (VolumeStore) throws -> String
+    ) async throws -> OverlayMount {
         let seed = base == nil ? try await request.seed?() : nil
         return try await BlockingPool.shared.run { [store] in
             let asked = TreeEntry(
                 path: [], mode: request.mode, uid: request.uid, gid: request.gid, modified: 0, content: .directory)
             let root = try base?.index().entry([]) ?? asked
-            let staging = try store.makeStaging(of: request.key)
+            let staging = try place(store)
             do {
                 let mount = try OverlayMount(preparing: staging, root: root)
                 if let seed {
@@ -243,7 +254,7 @@ public actor VolumeService: VolumeLeasing {
     private static func note(_ error: any Error, of use: VolumeUse) -> String {
         switch use {
         case .shared(let key): "volume \(key.id): what this step wrote is not saved: \(error)"
-        case .scratch: "a volume that is thrown away could not be removed: \(error)"
+        case .fork, .fresh: "a volume that is thrown away could not be removed: \(error)"
         }
     }
 
@@ -260,9 +271,18 @@ public actor VolumeService: VolumeLeasing {
 
     private func leave(_ use: VolumeUse) async throws -> [String] {
         switch use {
-        case .scratch(let mount, _):
+        case .fresh(let mount):
             try await remove(mount)
             return []
+        case .fork(let key, let mount, _):
+            return try await locked(key) {
+                let removed: Result<Void, any Error>
+                do { removed = .success(try await remove(mount)) } catch { removed = .failure(error) }
+                forks[key] = forks[key].flatMap { $0 > 1 ? $0 - 1 : nil }
+                try await removeIfDoomed(key)
+                try removed.get()
+                return []
+            }
         case .shared(let key):
             return try await locked(key) { try await leaveShared(key) }
         }
@@ -298,12 +318,18 @@ public actor VolumeService: VolumeLeasing {
         } catch {
             saved = .failure(error)
         }
-        if doomed.remove(key) != nil {
-            try await remove(key)
-        } else {
-            maintain(key)
-        }
+        if try await !removeIfDoomed(key) { maintain(key) }
         return try saved.get()
+    }
+
+    /// - Returns: whether the volume is gone, or goes with its last user.
+    @discardableResult private func removeIfDoomed(_ key: VolumeKey) async throws -> Bool {
+        guard doomed.contains(key) else { return false }
+        if !isMounted(key) {
+            doomed.remove(key)
+            try await remove(key)
+        }
+        return true
     }
 
     /// Publishes what is in a mount that nobody uses any more, or throws it away.
@@ -337,7 +363,7 @@ public actor VolumeService: VolumeLeasing {
     /// Removes the volume from this disk; one that is in use goes when its last user leaves.
     public func drop(_ key: VolumeKey) async {
         await locked(key) {
-            guard mounted[key] == nil else {
+            guard !isMounted(key) else {
                 doomed.insert(key)
                 return
             }
@@ -361,7 +387,8 @@ public actor VolumeService: VolumeLeasing {
         for task in maintenance.values { await task.value }
     }
 
-    func isMounted(_ key: VolumeKey) -> Bool { mounted[key] != nil }
+    /// Whether steps have it, or a copy of their own that stands upon its layers.
+    func isMounted(_ key: VolumeKey) -> Bool { mounted[key] != nil || forks[key] != nil }
 
     func locked<T: Sendable>(_ key: VolumeKey, _ body: () async throws -> T) async rethrows -> T {
         if !locks.tryLock(key) { await withCheckedContinuation { locks.enqueue(key, $0) } }

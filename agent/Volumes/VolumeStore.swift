@@ -67,6 +67,8 @@ public final class VolumeStore: Sendable {
     }
 
     private static let emptyName = "empty"
+    /// Removed at each start, as what is no volume.
+    private static let scratchName = "scratch"
     private static let stateName = "state"
     /// The state as it was when it was last known to be on the disk, for when a power loss has damaged the newer one.
     private static let durableStateName = "state.durable"
@@ -300,6 +302,15 @@ public final class VolumeStore: Sendable {
         let staging = "\(path)/\(Self.stagingPrefix)\(UInt64.random(in: .min ... .max))"
         guard mkdir(staging, 0o700) == 0 else { throw VolumeError.last("making directory", staging) }
         return staging
+    }
+
+    /// The same for what is thrown away in any case: beside the volumes, so that none of them takes it along when it goes.
+    func makeScratch() throws -> String {
+        let path = "\(directory)/\(Self.scratchName)"
+        try VolumeFiles.makeDirectory(path)
+        let scratch = "\(path)/\(Self.stagingPrefix)\(UInt64.random(in: .min ... .max))"
+        guard mkdir(scratch, 0o700) == 0 else { throw VolumeError.last("making directory", scratch) }
+        return scratch
     }
 
     /// What arrived of transfers that did not end.
