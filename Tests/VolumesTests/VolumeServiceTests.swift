@@ -249,4 +249,33 @@ struct VolumeServiceTests {
         let text = String(decoding: try VolumeFiles.read(file, upTo: 16 << 20), as: UTF8.self)
         return text.split(separator: "\n").map(String.init).filter { $0.contains(directory) }
     }
+
+    @Test func `a step that is cancelled does not wait for another's transfer of the same volume`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await one.step(key) { try shell("echo first > file", in: $0) }
+            let two = try await farm.agent("two")
+            let (transfers, end) = AsyncStream<Void>.makeStream()
+            let service = two.service
+            let (begun, begins) = AsyncStream<Void>.makeStream()
+            let other = Task { [key] in
+                await service.locked(key) {
+                    begins.yield()
+                    for await _ in transfers {}
+                }
+            }
+            for await _ in begun { break }
+            let cancelled = Task { [key] in try await two.step(key) }
+            let waiting = Task { [key] in try await two.step(key) { try shell("grep first file", in: $0) } }
+            try await Task.sleep(for: .milliseconds(50))
+            cancelled.cancel()
+            // Ends while the other goes on, else the test's time limit ends it.
+            await #expect(throws: CancellationError.self) { try await cancelled.value }
+            end.finish()
+            await other.value
+            #expect(try await waiting.value.notes.isEmpty, "who waits behind it gets its turn")
+            await one.stop()
+            await two.stop()
+        }
+    }
 }

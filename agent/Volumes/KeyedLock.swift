@@ -1,16 +1,36 @@
 /// One holder at a time for each key; waiting tasks go in their order. Part of an actor's state.
 struct KeyedLock<Key: Hashable> {
-    private var waiting: [Key: [CheckedContinuation<Void, Never>]] = [:]
+    private struct Waiting {
+        var number: Int
+        var continuation: CheckedContinuation<Bool, Never>
+    }
 
-    /// True when it was free and is taken now; else the caller waits in ``enqueue(_:_:)``.
+    private var waiting: [Key: [Waiting]] = [:]
+    private var lastNumber = 0
+
+    /// True when it was free and is taken now; else the caller waits in ``enqueue(_:_:_:)``.
     mutating func tryLock(_ key: Key) -> Bool {
         guard waiting[key] == nil else { return false }
         waiting[key] = []
         return true
     }
 
-    /// The continuation is resumed with the lock taken.
-    mutating func enqueue(_ key: Key, _ continuation: CheckedContinuation<Void, Never>) { waiting[key, default: []].append(continuation) }
+    /// For someone who is about to wait.
+    mutating func newNumber() -> Int {
+        lastNumber += 1
+        return lastNumber
+    }
+
+    /// The continuation is resumed with true when the lock is taken, with false by ``giveUp(_:_:)``.
+    mutating func enqueue(_ key: Key, _ number: Int, _ continuation: CheckedContinuation<Bool, Never>) {
+        waiting[key, default: []].append(Waiting(number: number, continuation: continuation))
+    }
+
+    /// Ends a wait; nothing where it is over.
+    mutating func giveUp(_ key: Key, _ number: Int) {
+        guard let index = waiting[key]?.firstIndex(where: { $0.number == number }) else { return }
+        waiting[key]?.remove(at: index).continuation.resume(returning: false)
+    }
 
     mutating func unlock(_ key: Key) {
         guard var queue = waiting[key] else { return }
@@ -20,6 +40,6 @@ struct KeyedLock<Key: Hashable> {
         }
         let next = queue.removeFirst()
         waiting[key] = queue
-        next.resume()
+        next.continuation.resume(returning: true)
     }
 }

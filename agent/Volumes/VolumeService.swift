@@ -123,7 +123,7 @@ public actor VolumeService: VolumeLeasing {
     }
 
     private func bring(_ request: VolumeRequest, _ volume: VolumesAcquired.Volume) async throws -> VolumeSync.Outcome? {
-        try await locked(request.key) {
+        try await lockedUnlessCancelled(request.key) {
             // What is in use here keeps its generation; what it writes is put upon the newest when it is published.
             guard mounted[request.key] == nil, store.generation(of: request.key) != volume.head else { return nil }
             return try await sync.bring(request.key, to: volume.head, from: volume.holders)
@@ -172,7 +172,7 @@ public actor VolumeService: VolumeLeasing {
             let mount = try await scratch(request, upon: nil)
             return (.fresh(mount), mount.merged)
         }
-        return try await locked(request.key) { try await useLocked(request, fork: granted.fork, lock) }
+        return try await lockedUnlessCancelled(request.key) { try await useLocked(request, fork: granted.fork, lock) }
     }
 
     private func useLocked(_ request: VolumeRequest, fork: Bool, _ lock: String) async throws -> (VolumeUse, String) {
@@ -391,7 +391,10 @@ public actor VolumeService: VolumeLeasing {
     func isMounted(_ key: VolumeKey) -> Bool { mounted[key] != nil || forks[key] != nil }
 
     func locked<T: Sendable>(_ key: VolumeKey, _ body: () async throws -> T) async rethrows -> T {
-        if !locks.tryLock(key) { await withCheckedContinuation { locks.enqueue(key, $0) } }
+        if !locks.tryLock(key) {
+            let number = locks.newNumber()
+            _ = await withCheckedContinuation { locks.enqueue(key, number, $0) }
+        }
         defer { locks.unlock(key) }
         return try await body()
     }
@@ -402,4 +405,24 @@ public actor VolumeService: VolumeLeasing {
         defer { locks.unlock(key) }
         return try await body()
     }
+
+    /// The same for who would use the volume: throws `CancellationError` when the task is cancelled while it waits. Another step's transfer
+    /// may take long.
+    private func lockedUnlessCancelled<T: Sendable>(_ key: VolumeKey, _ body: () async throws -> T) async throws -> T {
+        if !locks.tryLock(key) {
+            let number = locks.newNumber()
+            let isTaken = await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    if Task.isCancelled { continuation.resume(returning: false) } else { locks.enqueue(key, number, continuation) }
+                }
+            } onCancel: {
+                Task { await self.giveUp(key, number) }
+            }
+            guard isTaken else { throw CancellationError() }
+        }
+        defer { locks.unlock(key) }
+        return try await body()
+    }
+
+    private func giveUp(_ key: VolumeKey, _ number: Int) { locks.giveUp(key, number) }
 }

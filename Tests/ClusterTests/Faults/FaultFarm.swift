@@ -51,8 +51,11 @@ final class FaultFarm: Sendable {
         self.network = network
     }
 
-    /// - Parameter cables: each daemon in a network namespace of its own, with cables between them instead of proxies.
-    static func start(agents count: Int, cables: Bool = false) async throws -> FaultFarm {
+    /// - Parameters:
+    ///   - cables: each daemon in a network namespace of its own, with cables between them instead of proxies.
+    ///   - changes: settings of all daemons that are otherwise than in rounds of faults.
+    static func start(agents count: Int, cables: Bool = false, environment changes: [String: String] = [:]) async throws -> FaultFarm {
+        let environment = environment.merging(changes) { $1 }
         let folder = try TemporaryFolder()
         let names = (1...count).map { "agent-\($0)" }
         let network = cables ? try await FaultNetwork.make(agents: names) : nil

@@ -22,6 +22,8 @@ final class FaultProxy: Sendable {
         /// Bytes towards the client until something happens to them; nil for never.
         var budget: Int?
         var flips = false
+        /// Bytes that went to clients.
+        var passed = 0
         var links: [Int: Link] = [:]
         var lastLink = 0
         var isClosed = false
@@ -69,6 +71,9 @@ final class FaultProxy: Sendable {
     }
 
     // MARK: What tests do
+
+    /// Bytes that went to clients so far.
+    var passed: Int { state.withLock(\.passed) }
 
     func set(_ weather: Weather) { state.withLock { $0.weather = weather } }
 
@@ -170,6 +175,7 @@ final class FaultProxy: Sendable {
                 if flips { buffer[place] ^= 1 } else { (length, isCut) = (place, true) }
             }
             guard Self.write(buffer[..<length], to: to), !isCut else { break }
+            if isDown { state.withLock { $0.passed += length } }
         }
         state.withLock { state in
             guard var link = state.links[number] else { return }

@@ -29,6 +29,14 @@ final class Submitted: Sendable {
         try await eventually("a build is \(moment)", within: .seconds(60)) { error.contains(sign) }
     }
 
+    /// The build's id, once the coordinator has given it one.
+    var build: String? {
+        error.split(separator: "\n").first { $0.hasPrefix("# build ") }?.split(separator: " ").dropFirst(2).first.map(String.init)
+    }
+
+    /// As Ctrl-C in its terminal.
+    func interrupt() { kill(process, SIGINT) }
+
     func waitForEnd() async { _ = await ended.value }
 
     /// Waits for its end. SIGKILL after the limit, which is then the status.
