@@ -101,30 +101,6 @@ struct BuildTests {
         #expect(emptyLogs.output.contains("#1 1\n"), "\(emptyLogs.testDescription)")
     }
 
-    @Test func `independent stages run on different agents at the same time, and a third collects them`() async throws {
-        defer { context.remove() }
-        // Each stage waits until the other has begun, which they can tell by nothing but time: both sleep long enough to overlap.
-        try context.write(
-            """
-            FROM busybox AS left
-            RUN sleep 2 && echo left > /left
-            FROM busybox AS right
-            RUN sleep 2 && echo right > /right
-            FROM busybox
-            COPY --from=left /left /
-            COPY --from=right /right /
-            RUN cat /left /right
-            """, to: "Dockerfile")
-        let build = try await cluster.build(context, project: "parallel")
-        let left = try #require(build.stages.first { $0.name == "left" })
-        let right = try #require(build.stages.first { $0.name == "right" })
-        #expect(left.agent != right.agent)
-        let (a, b) = (try #require(left.steps.first), try #require(right.steps.first))
-        #expect(try #require(a.startedAt) < #require(b.finishedAt) && #require(b.startedAt) < #require(a.finishedAt))
-        let logs = try await cluster.farm("logs", build.id)
-        #expect(logs.output.contains("left\n") && logs.output.contains("right\n"))
-    }
-
     @Test(arguments: ["agent-1", "agent-2"])
     func `--require names the agent`(agent: String) async throws {
         defer { context.remove() }

@@ -81,23 +81,6 @@ struct VolumeTests {
         #expect(logs.output.contains(" 2\n"), "\(logs.testDescription)")
     }
 
-    @Test func `what two agents add to a shared volume at the same time is kept of both`() async throws {
-        defer { context.remove() }
-        try context.write(
-            """
-            FROM busybox AS one
-            RUN --mount=type=cache,target=/cache touch /cache/one && sleep 1 && touch /one
-            FROM busybox AS two
-            RUN --mount=type=cache,target=/cache touch /cache/two && sleep 1 && touch /two
-            FROM busybox
-            COPY --from=one /one /
-            COPY --from=two /two /
-            RUN --mount=type=cache,target=/cache ls /cache/one /cache/two
-            """, to: "Dockerfile")
-        let build = try await cluster.build(context, project: "shared")
-        #expect(Set(build.stages.prefix(2).compactMap(\.agent)).count == 2)
-    }
-
     @Test func `a volume can be seeded with a folder of a stage or of the context, once`() async throws {
         defer { context.remove() }
         try context.write("of the context", to: "here/below/file")
