@@ -87,6 +87,29 @@ struct FailureTests {
         #expect(result.error.contains("127.0.0.1:1"), "\(result.error)")
     }
 
+    @Test func `--config before the command or behind it names the farm, whatever the environment says`() async throws {
+        defer { context.remove() }
+        try context.write("FROM busybox\nRUN echo of this farm\n", to: "Dockerfile")
+        let nowhere = ["FARM_CONFIG": context.path("nothing-here.yaml"), "HOME": context.root, "XDG_CONFIG_HOME": context.root]
+        func farm(_ arguments: String...) async throws -> CommandResult { try await cluster.farm(arguments, environment: nowhere) }
+        let without = try await farm("builds")
+        #expect(without.status != 0 && without.error.contains("nothing-here.yaml"), "\(without.testDescription)")
+        let file = cluster.configuration
+        let submitted = try await farm("--config", file, "submit", "--progress", "plain", "--project", "config", context.root)
+        #expect(submitted.status == 0 && submitted.error.contains("of this farm"), "\(submitted.testDescription)")
+        for arguments in [["--config", file, "builds"], ["builds", "--config", file], ["--config=\(file)", "builds"]] {
+            let listed = try await cluster.farm(arguments, environment: nowhere)
+            #expect(listed.status == 0 && listed.output.contains(" config "), "\(listed.testDescription)")
+        }
+        // Of a command's own commands, too.
+        let volumes = try await farm("--config", file, "volumes", "list", "--json")
+        #expect(volumes.status == 0 && volumes.output.hasPrefix("["), "\(volumes.testDescription)")
+        let wrong = try await farm("--config", context.path("other.yaml"), "agents")
+        #expect(wrong.status != 0 && wrong.error.contains("other.yaml"), "the flag, not the environment: \(wrong.testDescription)")
+        let nothing = try await farm("--config")
+        #expect(nothing.status != 0 && nothing.error.contains("--config"), "\(nothing.testDescription)")
+    }
+
     @Test func `a certificate of another authority is refused by both sides`() async throws {
         defer { context.remove() }
         let coordinator = "\(Command.programs)/farm-coordinator"
