@@ -136,4 +136,28 @@ struct VolumeCareTests {
             return statvfs("\(cluster.data)/agent-1", &info) == 0 && info.f_bavail * info.f_frsize > 50 << 20
         }
     }
+
+    @Test func `a volume too large for a disk goes elsewhere with its stage, or the build says what lacks where`() async throws {
+        defer { context.remove() }
+        try await run("echo small > /cache/file", on: "agent-1", project: "small")
+        try await eventually("a second agent has the small one") { try await cluster.volumes(of: "small").first?.copies == 2 }
+        try await run("dd if=/dev/zero of=/cache/big bs=1M count=130 2>/dev/null", on: "agent-2", project: "large")
+        func submit(_ name: String, _ options: String...) async throws -> CommandResult {
+            let command = "wc -c /cache/big && echo \(name)"
+            try context.write("FROM busybox\nRUN --mount=type=cache,target=/cache \(command)\n", to: "Dockerfile")
+            return try await cluster.farm(["submit", "--progress", "plain", "--project", "large"] + options + [context.root])
+        }
+        let lacks = "agent-1: volume /cache needs 130 MiB here, and the disk has "
+        let elsewhere = try await submit("elsewhere", "--prefer", "name=agent-1")
+        #expect(elsewhere.status == 0 && elsewhere.error.contains("136314880 /cache/big"), "\(elsewhere.testDescription)")
+        #expect(elsewhere.error.contains(lacks), "why it did not run where it was wished: \(elsewhere.error)")
+        let nowhere = try await submit("nowhere", "--require", "name=agent-1")
+        #expect(nowhere.status == 1 && nowhere.output.isEmpty)
+        let last = nowhere.error.split(separator: "\n").last { $0.contains(lacks) }
+        #expect(last?.contains("give this agent more room") == true, "\(nowhere.testDescription)")
+        // Nothing is left of the attempts, and what helped nobody was not removed for them.
+        let left = try await Command.run(["find", volumes(of: 1), "-mindepth", "2", "-name", "tmp-*"])
+        #expect(left.output.isEmpty, "\(left.output)")
+        #expect(try await !states(of: "small", on: 1).isEmpty, "another volume has to go only where that makes enough room")
+    }
 }

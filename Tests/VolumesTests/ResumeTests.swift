@@ -63,6 +63,29 @@ struct ResumeTests {
         }
     }
 
+    @Test func `what is kept of a transfer counts, also after a start, and goes before volumes do`() async throws {
+        try await TestFarm.with { farm in
+            let (one, proxy, direct, expected) = try await holder(farm, behind: [2_000_000] + dead)
+            let two = try await farm.agent("two")
+            try await two.step(key)
+            #expect(try !kept(farm, "two").isEmpty)
+            let held = two.service.heldBytes
+            #expect(held > 1_000_000 && held < 2_500_000, "\(held)")
+            let again = try VolumeStore(directory: two.store.directory)
+            #expect(again.extraBytes() > 1_000_000)
+            #expect(await two.service.giveBackSpares(1) > 1_000_000)
+            #expect(try kept(farm, "two").isEmpty && two.service.heldBytes == 0)
+            proxy.close()
+            await farm.coordinator.register("one", direct)
+            try await two.step(key) { path in
+                let now = try listing(path)
+                #expect(now == expected)
+            }
+            await one.stop()
+            await two.stop()
+        }
+    }
+
     @Test func `what is kept makes room where the disk is short of it, the oldest first`() throws {
         let directory = "/tmp/farm-kept-\(getpid())-\(UInt64.random(in: .min ... .max))"
         mkdir(directory, 0o700)

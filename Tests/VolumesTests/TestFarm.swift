@@ -77,6 +77,9 @@ final class TestAgent: Sendable {
         self.name = name
         self.farm = farm
         let identity = try farm.identity(name)
+        // Spares are made however full the disk is on which tests run.
+        var settings = settings
+        settings.spareReserve = 0
         store = try VolumeStore(directory: "\(farm.directory)/\(name)", settings: settings)
         peers = PeerClient(identity: identity, patience: patience)
         var logger = Logger(label: name)

@@ -80,6 +80,11 @@ struct KeptTransfers: Sendable {
         }
     }
 
+    /// What is kept takes on the disk. Blocks; a look at each name.
+    func bytes() -> Int64 {
+        ((try? names()) ?? []).reduce(Int64(0)) { $0 + DiskUse.bytes(of: "\(directory)/\($1)") }
+    }
+
     /// Removes everything that is kept.
     func removeAll() throws { for name in try names() { try remove(name) } }
 

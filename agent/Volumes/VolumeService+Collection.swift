@@ -3,10 +3,11 @@ import FarmAPI
 
 // Volumes that go to make room.
 extension VolumeService {
-    /// Bytes of the newest generations here, and of spares.
-    public nonisolated var heldBytes: Int64 { store.held().reduce(store.spareBytes()) { $0 &+ store.size(of: $1.key).bytes } }
+    /// What volumes take on the disk: the newest generations here, and what is there beside them, see ``VolumeExtras``.
+    public nonisolated var heldBytes: Int64 { store.held().reduce(store.extraBytes()) { $0 &+ store.size(of: $1.key).bytes } }
 
-    /// Removes spares of large files, until so many bytes are free: they cost nothing but the time that they saved.
+    /// Removes spares of large files, and what is kept of transfers that did not end, until so many bytes are free: they cost nothing but the
+    /// time that they save.
     /// - Returns: the bytes that are free now.
     public func giveBackSpares(_ bytes: Int64) async -> Int64 {
         let store = store

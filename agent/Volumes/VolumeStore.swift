@@ -30,8 +30,10 @@ public final class VolumeStore: Sendable {
 
     let directory: String
     let settings: VolumeSettings
-    /// Bytes of spares, by volume; a volume without any is not named.
-    let spareSizes = Mutex<[VolumeKey: Int64]>([:])
+    /// By the volume's directory, which may have no generation yet; one without any is not named.
+    let extras = Mutex<[String: VolumeExtras]>([:])
+    /// How many transfers are under way, by the volume's directory.
+    let bringing = Mutex<[String: Int]>([:])
     /// What is being published just now.
     let announcements = Announcements()
     private let digests = DigestKeeper()
@@ -51,11 +53,11 @@ public final class VolumeStore: Sendable {
         for name in try VolumeFiles.names(in: directory) where name != Self.emptyName {
             if let state = try openVolume(name) {
                 contents.withLock { $0.volumes[state.key] = Volume(state: state) }
-                measureSpares(of: state.key)
                 for layer in state.layers { index.load("\(directory)/\(name)/\(layer.name)", of: state.key.project) }
             } else {
                 try removeAllButKept("\(directory)/\(name)")
             }
+            measureExtras(in: "\(directory)/\(name)")
         }
     }
 
@@ -72,7 +74,7 @@ public final class VolumeStore: Sendable {
     private static let stateName = "state"
     /// The state as it was when it was last known to be on the disk, for when a power loss has damaged the newer one.
     private static let durableStateName = "state.durable"
-    private static let listsName = "blocks"
+    static let listsName = "blocks"
     static let sparesName = "spares"
     /// A list younger than this may be of a generation that is being made.
     private static let listGrace = 600
@@ -182,6 +184,11 @@ public final class VolumeStore: Sendable {
     /// Bytes and names of the newest generation here.
     public func size(of key: VolumeKey) -> (bytes: Int64, files: Int64) {
         contents.withLock { contents in contents.volumes[key].map { ($0.state.bytes, $0.state.files) } ?? (0, 0) }
+    }
+
+    /// Bytes of older versions below the newest generations of all volumes.
+    func hiddenBytes() -> Int64 {
+        contents.withLock { contents in contents.volumes.values.reduce(Int64(0)) { $0 &+ max(0, $1.state.hiddenBytes) } }
     }
 
     /// How many directories the stack has.
@@ -440,8 +447,8 @@ public final class VolumeStore: Sendable {
         _ = try snapshot.index()
         let lists = blockLists(of: key)
         try spareFiles(of: key).update(to: state.wantedSpares, files: try snapshot.files(), lists: lists)
-        measureSpares(of: key)
         try lists.keep(only: Set(state.large.map(\.digest)), olderThan: Self.listGrace)
+        measureExtras(of: key)
     }
 
     private func needsCompaction(_ key: VolumeKey) -> Bool {
@@ -565,7 +572,7 @@ public final class VolumeStore: Sendable {
                 contents.volumes[key] = nil
                 digests.forget(key)
             }
-            spareSizes.withLock { $0[key] = nil }
+            extras.withLock { $0[path] = nil }
             // The state first: without it, what a crash leaves is no volume.
             forgetState(path)
         }

@@ -42,6 +42,8 @@ struct VolumeSync: Sendable {
     /// Throws ``CancellationError``, and ``VolumeError/noRoom(_:needed:free:)`` before anything is sent that the disk has no room for. What
     /// can't be had for other reasons is told in the notes.
     func bring(_ key: VolumeKey, to head: Int, from holders: [Holder]) async throws -> Outcome {
+        store.beginBringing(key)
+        defer { store.endBringing(key) }
         var outcome = Outcome(generation: store.generation(of: key))
         if outcome.generation > head {
             // The history here is not the coordinator's: the volume was removed there meanwhile, or a publication never arrived.
@@ -184,10 +186,12 @@ struct VolumeSync: Sendable {
                 kept.end(staging)
                 // What is left of it is wanted no more.
                 try? kept.removeAll()
+                store.measureExtras(of: key)
             }
             return received
         } catch {
             try? await BlockingPool.shared.run { [isWorthKeeping] in
+                defer { store.measureExtras(of: key) }
                 if isWorthKeeping { try kept.keep(staging) } else { try kept.discard(staging) }
                 try kept.makeRoom()
             }

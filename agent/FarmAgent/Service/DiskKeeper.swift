@@ -8,8 +8,8 @@ import Volumes
 
 /// Keeps an agent's disk below its marks, by removing what is needed least.
 ///
-/// First go spares of large files, which only save time; then volumes that another agent has too, then layers, then volumes that only this agent has; of each the longest unused first. The
-/// coordinator names the volumes: it alone knows who else has them. What steps use is never taken; and while any step runs, no volume is
+/// First go spares of large files and what is kept of transfers, which only save time; then volumes that another agent has too, then layers,
+/// then volumes that only this agent has; of each the longest unused first. The coordinator names the volumes: it alone knows who else has them. What steps use is never taken; and while any step runs, no volume is
 /// lost for it: a step that fills the disk shall fail, not eat everybody's caches.
 struct DiskKeeper: Sendable {
     let path: String
@@ -36,14 +36,28 @@ struct DiskKeeper: Sendable {
         return max(1, above, missing, low.excess(of: disk, volumes: bytes))
     }
 
-    /// Frees what is above the marks, if anything is, and room for what somebody wants to write.
+    /// The most bytes that can be free, were everything gone that this agent may remove.
+    private var attainable: Int64 {
+        guard let disk = DiskSpace(of: path) else { return .max }
+        var removable = volumes.heldBytes
+        if case .share = high { removable = removable.addingReportingOverflow(layers.totalBytes).partialValue }
+        let (sum, overflow) = disk.available.addingReportingOverflow(removable)
+        return overflow ? .max : sum
+    }
+
+    /// Frees what is above the marks, if anything is, and room for what somebody wants to write, unless there can't be so much.
     func relieve(wanted: Int64 = 0) async {
+        let wanted = wanted <= attainable ? wanted : 0
         guard let excess = excess(wanted: wanted) else { return }
         logger.warning(
             "the disk is fuller than it shall be: removing what is needed least",
             metadata: ["path": "\(path)", "to free": "\(ByteCount.format(excess))"])
         let spares = await volumes.giveBackSpares(excess)
-        if spares > 0 { logger.notice("spares of large files removed to have room", metadata: ["bytes": "\(ByteCount.format(spares))"]) }
+        if spares > 0 {
+            logger.notice(
+                "spares of large files and beginnings of transfers removed to have room", metadata: ["bytes": "\(ByteCount.format(spares))"]
+            )
+        }
         do {
             var gone = try await removeVolumes(lastCopies: false, wanted)
             if case .share = high, let rest = self.excess(wanted: wanted) {
