@@ -15,8 +15,7 @@ public struct UpperIndex: ~Copyable {
 
     private let reader: TreeReader
     private let lower: any GenerationLookup
-    private let lowerFiles: GenerationFiles?
-    private let lists: BlockLists?
+    private let contents: UpperContents
     private let generation: Int
     private var puts: [TreeEntry] = []
     private var deletions: [TreePath] = []
@@ -25,13 +24,14 @@ public struct UpperIndex: ~Copyable {
     /// Files that are gone, by their content: where they may have moved is seen at the end.
     private var deletedContents: [Digest: TreePath] = [:]
     private var links: [UInt64: (group: UInt64, members: Int)] = [:]
+    /// Files that have changed for sure: their puts are there, what is in them is read together.
+    private var unread: [UpperContents.Unread] = []
 
-    /// A file counts as sparse when at least this much of it is holes.
-    private static let worthwhileHoles: Int64 = 64 << 10
+    /// So many files are read together: enough for some threads, and little memory.
+    private static let unreadLimit = 1024
     /// So many levels hold a descriptor while what is below them is read; deeper ones open theirs again.
     private static let heldDepth = 64
     private static let opaque = Array("trusted.overlay.opaque".utf8)
-    private static let overlayPrefix = Array("trusted.overlay.".utf8)
 
     /// - Parameters:
     ///   - directory: the upper directory, no longer mounted.
@@ -44,14 +44,14 @@ public struct UpperIndex: ~Copyable {
     ) throws {
         reader = try TreeReader(directory: directory)
         self.lower = lower
-        lowerFiles = files
-        self.lists = lists
+        contents = UpperContents(root: reader.root, lower: files, lists: lists)
         self.generation = generation
     }
 
     /// The delta; empty when nothing changed but times of directories.
     public mutating func index() throws -> GenerationChange {
         let changed = try directory([], hidesLower: false)
+        try readContents()
         guard changed else { return GenerationChange() }
         // What the walk noted as a link and turned out to have one name only is an ordinary file.
         let single = Set(links.values.filter { $0.members == 1 }.map(\.group))
@@ -109,7 +109,7 @@ public struct UpperIndex: ~Copyable {
             }
         }
         let directory = try directory()
-        try removeOverlayAttributes(names, of: directory, path)
+        try UpperContents.removeOverlayAttributes(names, of: directory, path)
         if let old {
             var same = old
             same.modified = entry.modified
@@ -181,6 +181,12 @@ public struct UpperIndex: ~Copyable {
             return false
         }
         let old = try lower.entry(path)
+        if let entry = certainChange(path, item, old) {
+            unread.append(UpperContents.Unread(put: puts.count, path: path, item: item, before: old?.file))
+            try add(entry, old)
+            if unread.count == Self.unreadLimit { try readContents() }
+            return true
+        }
         guard item.kind != S_IFREG || UInt64(clamping: item.status.st_size) <= FileContent.sizeLimit,
             let entry = try self.entry(path, name, item, directory, old)
         else {
@@ -193,11 +199,48 @@ public struct UpperIndex: ~Copyable {
             // In a directory that hides what is below, the old file has to be reached another way; it simply stays.
             return false
         }
-        if old?.isDirectory == true { try deleteInside(path) }
+        try add(entry, old)
+        return true
+    }
+
+    private mutating func add(_ entry: TreeEntry, _ old: TreeEntry?) throws {
+        if old?.isDirectory == true { try deleteInside(entry.path) }
         puts.append(entry)
         growth.count(entry, 1)
         if let old { growth.count(old, -1) }
-        return true
+    }
+
+    /// A file that is not what it was, whatever is in it: its entry, still without digest and attributes. Nil for what has to be looked into
+    /// first, for large files, which take all threads for themselves, and for hard links, of which one may be read at a time.
+    private func certainChange(_ path: TreePath, _ item: TreeReader.Item, _ old: TreeEntry?) -> TreeEntry? {
+        let size = UInt64(clamping: item.status.st_size)
+        guard item.kind == S_IFREG, item.status.st_nlink == 1, max(size, old?.file?.size ?? 0) <= UpperContents.togetherLimit else {
+            return nil
+        }
+        let entry = Self.entry(path, item, .file(FileContent(size: size, digest: Self.noDigest)))
+        guard let old, let before = old.file, before.size == size, old.mode == entry.mode, old.uid == entry.uid, old.gid == entry.gid,
+            old.modified == entry.modified
+        else { return entry }
+        return nil
+    }
+
+    private static let noDigest = Digest.of([])
+
+    private static func entry(_ path: TreePath, _ item: TreeReader.Item, _ content: TreeEntry.Content) -> TreeEntry {
+        TreeEntry(
+            path: path, mode: UInt16(item.status.st_mode & 0o7777), uid: item.status.st_uid, gid: item.status.st_gid,
+            modified: item.modified, content: content)
+    }
+
+    /// Completes the puts of the files that were only noted.
+    private mutating func readContents() throws {
+        let found = try contents.read(unread)
+        for (file, found) in zip(unread, found) {
+            puts[file.put].attributes = found.attributes
+            puts[file.put].content = .file(found.content)
+            relations[file.path] = found.relation
+        }
+        unread.removeAll(keepingCapacity: true)
     }
 
     private func remove(_ name: [UInt8], _ directory: Descriptor, _ path: TreePath) throws {
@@ -207,78 +250,26 @@ public struct UpperIndex: ~Copyable {
     private mutating func entry(
         _ path: TreePath, _ name: [UInt8], _ item: TreeReader.Item, _ directory: Descriptor, _ old: TreeEntry?
     ) throws -> TreeEntry? {
-        var entry = TreeEntry(
-            path: path, mode: UInt16(item.status.st_mode & 0o7777), uid: item.status.st_uid, gid: item.status.st_gid,
-            modified: item.modified, content: .fifo)
+        var entry = Self.entry(path, item, .fifo)
         switch item.kind {
         case S_IFIFO:
             // Not to wait for somebody who writes.
             let fifo = try directory.openBelow(name, O_RDONLY | O_NONBLOCK)
             let names = try TreeReader.attributeNames(of: fifo, path)
             entry.attributes = try TreeReader.attributes(of: fifo, names: names, path)
-            try removeOverlayAttributes(names, of: fifo, path)
+            try UpperContents.removeOverlayAttributes(names, of: fifo, path)
         case S_IFLNK: entry.content = .symlink(target: try TreeReader.target(name, in: directory, path))
         case S_IFREG:
             let file = try directory.openBelow(name, O_RDONLY | CLINUX_O_NOATIME)
-            let names = try TreeReader.attributeNames(of: file, path)
-            entry.attributes = try TreeReader.attributes(of: file, names: names, path)
-            let (digest, size) = try content(of: file, path, old)
-            try removeOverlayAttributes(names, of: file, path)
-            let holes = Int64(clamping: size) - Int64(item.status.st_blocks) * 512
-            entry.content = .file(
-                FileContent(size: size, digest: digest, linkGroup: group(of: item), isSparse: holes >= Self.worthwhileHoles))
+            let found = try contents.read(file, path, item, old?.file)
+            entry.attributes = found.attributes
+            var content = found.content
+            content.linkGroup = group(of: item)
+            entry.content = .file(content)
+            relations[path] = found.relation
         default: return nil
         }
         return entry
-    }
-
-    /// Hashes a file and compares it with the one that was there before.
-    private mutating func content(of file: Descriptor, _ path: TreePath, _ old: TreeEntry?) throws -> (digest: Digest, size: UInt64) {
-        guard let before = old?.file, before.size > 0 else { return try TreeReader.digest(of: file, path, lists: lists) }
-        relations[path] = .unknown
-        let size = UInt64(clamping: try file.status(path).st_size)
-        guard size < ContentMatch.sizeLimit, before.size < ContentMatch.sizeLimit, size >= Self.comparedFrom,
-            let (oldFile, _) = try lowerFiles?.open(path)
-        else {
-            let (digest, size) = try ContentHashing.digest(of: file, path, lists: lists, older: try olderBlocks(path, before, size))
-            if digest == before.digest {
-                relations[path] = .same
-            } else if let runs = try lists?.runs(old: before, new: FileContent(size: size, digest: digest)) {
-                relations[path] = .runs(runs)
-            }
-            return (digest, size)
-        }
-        // Both fit into memory.
-        let new = try Self.read(file, size, path)
-        let digest = new.withUnsafeBytes { ContentDigest.of($0) }
-        if digest == before.digest {
-            relations[path] = .same
-        } else {
-            let older = try Self.read(oldFile, before.size, path)
-            let runs = new.withUnsafeBytes { new in older.withUnsafeBytes { ContentMatch.runs(old: $0, new: new) } }
-            if let runs { relations[path] = .runs(runs) }
-        }
-        return (digest, size)
-    }
-
-    private func olderBlocks(_ path: TreePath, _ before: FileContent, _ size: UInt64) throws -> KnownBlocks? {
-        guard ContentDigest.isByBlocks(size: size), ContentDigest.isByBlocks(size: before.size), let lists,
-            let (file, _) = try lowerFiles?.open(path)
-        else { return nil }
-        return KnownBlocks(of: before, in: file, lists: lists)
-    }
-
-    /// Smaller files go as they are.
-    private static let comparedFrom: UInt64 = 512
-
-    private static func read(_ file: Descriptor, _ size: UInt64, _ path: TreePath) throws -> [UInt8] {
-        var filled = 0
-        let bytes = try [UInt8](unsafeUninitializedCapacity: Int(size)) { buffer, count in
-            filled = try file.readFully(into: UnsafeMutableRawBufferPointer(buffer))
-            count = filled
-        }
-        guard filled == Int(size) else { throw TreeSyncError.contentGone(path: TreePaths.text(path)) }
-        return bytes
     }
 
     private mutating func group(of item: TreeReader.Item) -> UInt64 {
@@ -295,13 +286,5 @@ public struct UpperIndex: ~Copyable {
         var value: UInt8 = 0
         let count = Self.opaque.withCPath { clinux_fgetxattr(directory.number, $0, &value, 1) }
         return count == 1 && value == UInt8(ascii: "y")
-    }
-
-    private func removeOverlayAttributes(_ names: [[UInt8]], of file: Descriptor, _ path: TreePath) throws {
-        for name in names where name.starts(with: Self.overlayPrefix) {
-            guard name.withCPath({ clinux_fremovexattr(file.number, $0) }) == 0 else {
-                throw TreeSyncError.last("removing an attribute of", path)
-            }
-        }
     }
 }

@@ -51,6 +51,48 @@ struct VolumesFollowTests {
         }
     }
 
+    @Test func `thousands of files that a step has changed are read together and told apart`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            let two = try await farm.agent("two")
+            try await one.step(key) { path in
+                try shell(
+                    "seq -w 30 | xargs -I@ mkdir -p d@; for i in $(seq 2500); do echo $i > d$((10 + i % 20))/f$i; done; ln d11/f1 d11/hard",
+                    in: path)
+            }
+            try await two.step(key)
+            let files = try #require(one.store.snapshot(of: key)?.totals.files)
+            #expect(files == 1 + 30 + 2500 + 1)
+            var expected = ""
+            let generation = one.store.generation(of: key)
+            // Copied up by a change that is none: nothing to publish.
+            try await one.step(key) { try shell("chown 0:0 $(find . -type f -links 1)", in: $0) }
+            #expect(one.store.generation(of: key) == generation)
+            try await one.step(key) { path in
+                try shell(
+                    """
+                    for f in d1[0-4]/f*; do echo more >> $f; done; touch d15/*; chmod 600 d16/*; rm d17/f?7*; mv d18 new
+                    rm -r d19; echo file > d19; echo same-length > d20/x; for i in $(seq 1500); do echo $i > d21/new$i; done
+                    cp --attributes-only -p d22/f12 time; echo 12 | dd of=d22/f12 conv=notrunc status=none; touch -r time d22/f12; rm time
+                    """, in: path)
+                #expect(clinux_lsetxattr("\(path)/d23/f13", "user.note", "hey", 3, 0) == 0)
+                expected = try listing(path)
+            }
+            try await two.step(key) { path in
+                let now = try listing(path)
+                #expect(now == expected)
+                #expect(attribute("user.note", of: "\(path)/d23/f13").map { String(decoding: $0, as: UTF8.self) } == "hey")
+            }
+            for agent in [one, two] {
+                await agent.service.settle()
+                let snapshot = try #require(agent.store.snapshot(of: key))
+                #expect(try agent.store.check(snapshot).faults.isEmpty, "what \(agent.name) has on its disk is what its manifests say")
+                #expect(snapshot.totals == VolumeTotals(of: try snapshot.manifest()))
+                await agent.stop()
+            }
+        }
+    }
+
     @Test func `only what changed moves`() async throws {
         try await TestFarm.with { farm in
             let one = try await farm.agent("one")
