@@ -46,6 +46,19 @@ public enum ChangesAnswer: Sendable, Equatable {
         try blocks.finish()
     }
 
+    /// Writes ``whole(generation:_:)`` of a generation that nobody has in memory.
+    ///
+    /// - Parameter tables: of its layers, the lowest first.
+    public static func write(whole generation: Int, of tables: [ManifestTable], to sink: any ByteSink) throws {
+        let blocks = BlockSink(sink)
+        var head = ByteEncoder()
+        head.byte(wholeTag)
+        head.number(generation)
+        try blocks.write(head.bytes)
+        try ManifestStream.write(manifestOf: tables, to: blocks)
+        try blocks.finish()
+    }
+
     /// Reads a peer's answer; also says how many bytes it took on the wire.
     public static func read(from source: any ByteSource) throws -> (answer: ChangesAnswer, received: Int64) {
         let blocks = BlockSource(source)

@@ -14,9 +14,9 @@ public struct ComparedTree: Sendable, Equatable {
     public init(_ manifest: VolumeManifest) { self.init(manifest: manifest, digests: DirectoryDigests(of: manifest)) }
 
     /// The generation after this one. Linear in both, without decoding or hashing what the delta does not name.
-    public func applying(_ delta: DeltaManifest) -> ComparedTree {
+    public func applying(_ delta: DeltaManifest) throws -> ComparedTree {
         let next = manifest.applying(delta)
-        return ComparedTree(manifest: next, digests: digests.applying(delta, giving: next))
+        return ComparedTree(manifest: next, digests: try digests.applying(delta, giving: next))
     }
 
     /// Names the generation by all that is in it.

@@ -7,8 +7,12 @@ public enum ContentSender {
     /// - Parameters:
     ///   - request: of a peer; a malformed one throws ``TreeSyncError/badStream(_:)``.
     ///   - files: the generation that the peer named.
+    ///   - tables: of its layers, which spare looking for each file in all of them.
     ///   - holes: whether the peer knows holes in a content.
-    public static func serve(request: any ByteSource, files: GenerationFiles, holes: Bool = false, response: any ByteSink) throws {
+    public static func serve(
+        request: any ByteSource, files: GenerationFiles, tables: [ManifestTable] = [], holes: Bool = false, response: any ByteSink
+    ) throws {
+        let files = GenerationReader(files, tables)
         let wanted = BlockSource(request)
         let answer = BlockSink(response)
         while true {
@@ -34,7 +38,7 @@ public enum ContentSender {
     }
 
     private static func send(
-        _ path: TreePath, size: UInt64, ranges: [ContentRun.Range], _ files: GenerationFiles, _ answer: BlockSink
+        _ path: TreePath, size: UInt64, ranges: [ContentRun.Range], _ files: GenerationReader, _ answer: BlockSink
     ) throws {
         guard let (file, status) = try files.open(path), UInt64(status.st_size) == size else {
             try answer.write([FetchFormat.gone])
@@ -57,7 +61,7 @@ public enum ContentSender {
     }
 
     private static func send(
-        _ path: TreePath, size: UInt64, signature: ChunkSource?, _ holes: Bool, _ files: GenerationFiles, _ answer: BlockSink
+        _ path: TreePath, size: UInt64, signature: ChunkSource?, _ holes: Bool, _ files: GenerationReader, _ answer: BlockSink
     ) throws {
         guard let (file, status) = try files.open(path), UInt64(status.st_size) == size else {
             try signature?.drain(upTo: Rsync.signatureLimit)

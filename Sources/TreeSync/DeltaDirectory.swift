@@ -6,26 +6,43 @@ public enum DeltaDirectory {
     ///
     /// - Parameters:
     ///   - layers: the lowest first.
+    ///   - tables: theirs.
     ///   - delta: what all of them together are.
     ///   - base: the generation that they stand upon; empty for none.
     ///   - target: is there and empty, on the same file system.
-    public static func merge(_ layers: [String], delta: DeltaManifest, upon base: any GenerationLookup, into target: String) throws {
-        let files = try GenerationFiles(layers: layers)
+    public static func merge(
+        _ layers: [String], _ tables: [ManifestTable], delta: DeltaManifest, upon base: any GenerationLookup, into target: String
+    ) throws {
+        let files = GenerationReader(try GenerationFiles(layers: layers), tables)
         let writer = try TreeWriter(directory: target)
-        for entry in delta.puts {
-            guard entry.file != nil else {
-                try writer.make(entry)
-                continue
-            }
-            guard let (file, _) = try files.open(entry.path) else { throw TreeSyncError.contentGone(path: TreePaths.text(entry.path)) }
-            do {
-                try writer.link(entry, to: file)
-            } catch TreeSyncError.system(_, _, EMLINK) {
-                try writer.copy(entry, from: file)
-            }
-        }
+        for entry in delta.puts { try link(entry, files, writer) }
         for path in try whiteouts(of: delta, upon: base) { try writer.whiteout(path) }
         try writer.finish()
+    }
+
+    /// Makes one directory of a whole generation in the same way. Returns its sums.
+    public static func merge(_ layers: [String], _ tables: [ManifestTable], into target: String) throws -> VolumeTotals {
+        let files = GenerationReader(try GenerationFiles(layers: layers), tables)
+        let writer = try TreeWriter(directory: target)
+        let cursor = try GenerationCursor(tables)
+        var totals = VolumeTotals()
+        while try cursor.advance() {
+            let entry = try cursor.entry()
+            totals.count(entry, 1)
+            try link(entry, files, writer)
+        }
+        try writer.finish()
+        return totals
+    }
+
+    private static func link(_ entry: TreeEntry, _ files: GenerationReader, _ writer: TreeWriter) throws {
+        guard entry.file != nil else { return try writer.make(entry) }
+        guard let (file, _) = try files.open(entry.path) else { throw TreeSyncError.contentGone(path: TreePaths.text(entry.path)) }
+        do {
+            try writer.link(entry, to: file)
+        } catch TreeSyncError.system(_, _, EMLINK) {
+            try writer.copy(entry, from: file)
+        }
     }
 
     /// Makes a directory that holds `old` hold `new`, which was rebased from it: whiteouts and directories come and go, contents stay.

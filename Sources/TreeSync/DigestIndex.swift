@@ -12,18 +12,40 @@ public struct DigestIndex: Sendable, Equatable {
     private static let magic = Array("FVX1".utf8)
     private static let entryLength = 12
 
-    /// - Parameter delta: the layer's.
+    /// Of a layer's delta.
     public init(of delta: DeltaManifest) {
+        var files = Files()
+        for entry in delta.puts { files.pass(entry) }
+        self.init(files)
+    }
+
+    /// The same of a layer's table. Linear, with the memory of the index twice.
+    public init(of table: ManifestTable) throws {
+        var files = Files()
+        var cursor = ManifestCursor(puts: table)
+        while try cursor.advance() { files.pass(try cursor.entry()) }
+        table.giveBack()
+        self.init(files)
+    }
+
+    private init(_ files: consuming Files) {
+        files.found.sort { ($0.prefix, $0.place) < ($1.prefix, $1.place) }
+        prefixes = files.found.map(\.prefix)
+        places = files.found.map(\.place)
+    }
+
+    /// What is found in a layer, put by put.
+    private struct Files {
         var found: [(prefix: UInt64, place: UInt32)] = []
-        var groups: Set<UInt64> = []
-        for (place, entry) in delta.puts.enumerated() {
-            guard let file = entry.file, file.size > 0, place <= UInt32.max else { continue }
-            if file.linkGroup != 0, !groups.insert(file.linkGroup).inserted { continue }
-            found.append((Self.prefix(of: file.digest), UInt32(place)))
+        private var groups: Set<UInt64> = []
+        private var next = 0
+
+        mutating func pass(_ entry: TreeEntry) {
+            defer { next += 1 }
+            guard let file = entry.file, file.size > 0, next <= UInt32.max else { return }
+            if file.linkGroup != 0, !groups.insert(file.linkGroup).inserted { return }
+            found.append((DigestIndex.prefix(of: file.digest), UInt32(next)))
         }
-        found.sort { ($0.prefix, $0.place) < ($1.prefix, $1.place) }
-        prefixes = found.map(\.prefix)
-        places = found.map(\.place)
     }
 
     /// How many files.

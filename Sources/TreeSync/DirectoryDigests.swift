@@ -13,25 +13,45 @@ public struct DirectoryDigests: Sendable, Equatable {
 
     /// Linear in the manifest; memory for as many hashes as directories are nested.
     public init(of manifest: VolumeManifest) {
-        digests = [:]
-        var open: [OpenDirectory] = []
-        func close() {
+        var walk = Walk()
+        for entry in manifest.entries { walk.pass(entry) }
+        digests = walk.end()
+    }
+
+    /// The same of all that a cursor goes through.
+    public init(reading cursor: GenerationCursor) throws {
+        var walk = Walk()
+        while try cursor.advance() { walk.pass(try cursor.entry()) }
+        digests = walk.end()
+    }
+
+    /// Goes through a generation in tree order.
+    private struct Walk {
+        private var digests: [TreePath: Digest] = [:]
+        private var open: [OpenDirectory] = []
+
+        mutating func pass(_ entry: TreeEntry) {
+            while let top = open.last, !TreePaths.isBelow(entry.path, top.entry.path) { close() }
+            if entry.isDirectory { open.append(OpenDirectory(entry)) } else { open.last?.add(entry, digest: nil) }
+        }
+
+        private mutating func close() {
             let directory = open.removeLast()
             let digest = directory.digest()
             digests[directory.entry.path] = digest
             open.last?.add(directory.entry, digest: digest)
         }
-        for entry in manifest.entries {
-            while let top = open.last, !TreePaths.isBelow(entry.path, top.entry.path) { close() }
-            if entry.isDirectory { open.append(OpenDirectory(entry)) } else { open.last?.add(entry, digest: nil) }
+
+        mutating func end() -> [TreePath: Digest] {
+            while !open.isEmpty { close() }
+            return digests
         }
-        while !open.isEmpty { close() }
     }
 
     /// The digests of the generation after this one: only directories that the delta names are computed anew.
     ///
-    /// - Parameter manifest: this generation's with the delta applied.
-    public func applying(_ delta: DeltaManifest, giving manifest: VolumeManifest) -> DirectoryDigests {
+    /// - Parameter following: this generation with the delta applied.
+    public func applying(_ delta: DeltaManifest, giving following: any GenerationLookup) throws -> DirectoryDigests {
         var next = self
         for path in delta.deletions { next.digests[path] = nil }
         for entry in delta.puts where !entry.isDirectory && next.digests.removeValue(forKey: entry.path) != nil {
@@ -40,10 +60,9 @@ public struct DirectoryDigests: Sendable, Equatable {
         }
         // From the last to the first: a directory after everything in it.
         for entry in delta.puts.reversed() where entry.isDirectory {
-            guard let index = manifest.index(of: entry.path) else { continue }
+            guard try following.entry(entry.path) != nil else { continue }
             let directory = OpenDirectory(entry)
-            manifest.eachChild(ofEntryAt: index) { child in
-                let child = manifest.entries[child]
+            try following.eachChild(of: entry.path) { child in
                 directory.add(child, digest: child.isDirectory ? next.digests[child.path] : nil)
             }
             next.digests[entry.path] = directory.digest()

@@ -4,11 +4,17 @@ public protocol GenerationLookup {
     func entry(_ path: TreePath) throws -> TreeEntry?
     /// Everything inside a directory, in tree order.
     func inside(_ path: TreePath) throws -> [TreeEntry]
+    /// Calls the body with each name that is directly in a directory, in tree order. What is inside of those is passed over.
+    func eachChild(of path: TreePath, _ body: (TreeEntry) throws -> Void) throws
 }
 
 extension VolumeManifest: GenerationLookup {
     public func entry(_ path: TreePath) -> TreeEntry? { self[path] }
     public func inside(_ path: TreePath) -> [TreeEntry] { Array(entries[inside(path) as Range<Int>]) }
+    public func eachChild(of path: TreePath, _ body: (TreeEntry) throws -> Void) throws {
+        guard let index = index(of: path) else { return }
+        try eachChild(ofEntryAt: index) { try body(entries[$0]) }
+    }
 }
 
 /// The sums of a generation: for people and quotas, not for the protocol.
@@ -35,6 +41,18 @@ public struct VolumeTotals: Sendable, Equatable {
         }
         for path in delta.deletions { if let before = try old.entry(path) { growth.count(before, -1) } }
         return adding(growth)
+    }
+
+    /// Of all that a cursor goes through. Linear.
+    ///
+    /// - Parameter large: gets each file whose content has a digest by blocks.
+    public init(reading cursor: GenerationCursor, large: (TreeEntry) -> Void) throws {
+        self.init()
+        while try cursor.advance() {
+            let entry = try cursor.entry()
+            count(entry, 1)
+            if let file = entry.file, ContentDigest.isByBlocks(size: file.size) { large(entry) }
+        }
     }
 
     /// With what a delta adds, or takes.

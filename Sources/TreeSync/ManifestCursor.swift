@@ -73,6 +73,15 @@ struct ManifestCursor {
         return count
     }
 
+    /// Goes to the first path that is behind a directory and everything inside it, or stays where that is already; false at the end.
+    mutating func advance(behindAllOf directory: TreePath) throws -> Bool {
+        // No name has a lower byte than this one, and the slash comes before it.
+        let behind = directory + [1]
+        if number >= 0, !TreePaths.precedes(path, behind) { return true }
+        if try seek(atOrBefore: behind), path == behind { return true }
+        return try advance()
+    }
+
     /// Goes to the next path, the first one from nowhere; false at the end.
     mutating func advance() throws -> Bool {
         guard number >= 0 else {
@@ -116,6 +125,12 @@ struct ManifestCursor {
     func entry() throws -> TreeEntry {
         var decoder = try table.decoder(at: body)
         return try decoder.entry(path)
+    }
+
+    /// Where the put at this place is, but for its path, in the table's bytes.
+    mutating func bodyBytes() throws -> Range<Int> {
+        try passBody()
+        return body..<decoder.position
     }
 
     /// Whether the put at this place is a directory.

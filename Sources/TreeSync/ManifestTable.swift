@@ -38,6 +38,8 @@ public final class ManifestTable: Sendable {
     private nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
     let puts: List
     let deletions: List
+    /// Where the puts, which begin with their count, end.
+    private let putsEnd: Int
     /// How many entries the delta puts.
     public var putCount: Int { puts.count }
     /// How many paths it deletes.
@@ -66,19 +68,24 @@ public final class ManifestTable: Sendable {
         let mapped = UnsafeRawBufferPointer(start: start, count: size)
         do {
             let found = try Self.scan(mapped, check)
-            (puts, deletions) = (found.puts, found.deletions)
+            (puts, deletions, putsEnd) = (found.puts, found.deletions, found.putsEnd)
             (contentBytes, largeFiles) = (found.contentBytes, found.largeFiles)
         } catch {
             munmap(start, size)
             throw error
         }
         bytes = mapped
+        giveBack()
     }
+
+    /// Gives back the memory of what was read in one go; the page cache keeps it for who reads it again.
+    func giveBack() { madvise(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, MADV_DONTNEED) }
 
     deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
 
     private struct Scan {
         var puts = List()
+        var putsEnd = 0
         var deletions = List()
         var contentBytes: Int64 = 0
         var largeFiles: [TreeEntry] = []
@@ -104,6 +111,7 @@ public final class ManifestTable: Sendable {
             try check?.put(entry, at: body) { try Self.body(at: $0, of: bytes) }
             found.count(entry)
         }
+        found.putsEnd = decoder.position
         path = []
         found.deletions.count = try decoder.count(of: ManifestFormat.pathMinimum)
         for index in 0..<found.deletions.count {
@@ -145,10 +153,20 @@ public final class ManifestTable: Sendable {
     func decoder(at offset: Int) throws -> ByteDecoder {
         try ByteDecoder(sealedAndChecked: bytes, magic: ManifestFormat.deltaMagic, at: offset)
     }
+
+    /// Lends the bytes between two such offsets.
+    func withBytes<R>(_ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        let start = ManifestFormat.deltaMagic.count
+        return try body(UnsafeRawBufferPointer(rebasing: bytes[start + range.lowerBound..<start + range.upperBound]))
+    }
+
+    /// Where the puts are, their count before them.
+    var putsBytes: Range<Int> { 0..<putsEnd }
 }
 
 /// One operation's looks into a table, quickest in tree order.
 private final class TableReader {
+    let table: ManifestTable
     private var puts: ManifestCursor
     private var deletions: ManifestCursor
     private var directories: ManifestCursor
@@ -156,6 +174,7 @@ private final class TableReader {
     private var above: [(path: TreePath, isDeleted: Bool)] = []
 
     init(_ table: ManifestTable) {
+        self.table = table
         puts = ManifestCursor(puts: table)
         deletions = ManifestCursor(deletions: table)
         directories = ManifestCursor(deletions: table)
@@ -198,20 +217,6 @@ private final class TableReader {
         }
         return false
     }
-
-    func puts(inside path: TreePath) throws -> [TreeEntry] {
-        var found: [TreeEntry] = []
-        _ = try puts.seek(atOrBefore: path)
-        while try puts.advance(), TreePaths.isBelow(puts.path, path) { found.append(try puts.entry()) }
-        return found
-    }
-
-    func deletions(inside path: TreePath) throws -> [TreePath] {
-        var found: [TreePath] = []
-        _ = try deletions.seek(atOrBefore: path)
-        while try deletions.advance(), TreePaths.isBelow(deletions.path, path) { found.append(deletions.path) }
-        return found
-    }
 }
 
 /// A generation as its layers' manifests give it. For one thread and one operation: it keeps where it looked last.
@@ -233,16 +238,43 @@ public final class GenerationIndex: GenerationLookup {
     }
 
     public func inside(_ path: TreePath) throws -> [TreeEntry] {
-        var found = VolumeManifest()
-        for layer in layers {
+        let cursor = try cursor(inside: path)
+        var found: [TreeEntry] = []
+        while try cursor.advance(), TreePaths.isBelow(cursor.path, path) { found.append(try cursor.entry()) }
+        return found
+    }
+
+    public func eachChild(of path: TreePath, _ body: (TreeEntry) throws -> Void) throws {
+        let cursor = try cursor(inside: path)
+        while try cursor.advance(), TreePaths.isBelow(cursor.path, path) {
+            let entry = try cursor.entry()
+            try body(entry)
+            if entry.isDirectory { try cursor.skipInside() }
+        }
+    }
+
+    /// Before the first name behind a path, over the layers of which something is to be seen inside it.
+    private func cursor(inside path: TreePath) throws -> GenerationCursor {
+        var lowest = 0
+        for (number, layer) in layers.enumerated() {
             switch try layer.find(path) {
             case .entry(let entry) where entry.isDirectory: break
             case .open: break
-            case .entry, .hidden: found = VolumeManifest()
+            case .entry, .hidden: lowest = number + 1
             }
-            let delta = DeltaManifest(unchecked: try layer.puts(inside: path), deletions: try layer.deletions(inside: path))
-            found = found.applying(delta)
         }
-        return found.entries
+        return try GenerationCursor(layers[lowest...].map(\.table), behind: path)
+    }
+
+    /// The number of the layer that has the path, from 0 for the lowest; nil where the path is not there.
+    func layer(of path: TreePath) throws -> Int? {
+        for number in layers.indices.reversed() {
+            switch try layers[number].find(path) {
+            case .entry: return number
+            case .hidden: return nil
+            case .open: continue
+            }
+        }
+        return nil
     }
 }

@@ -211,7 +211,7 @@ public struct TreeComparison {
         puts.sort { TreePaths.precedes($0.path, $1.path) }
         deletions.sort(by: TreePaths.precedes)
         let delta = try DeltaManifest(puts: puts, deletions: deletions)
-        let tree = local.applying(delta)
+        let tree = try local.applying(delta)
         guard tree.digest.bytes == digest else { throw TreeSyncError.badManifest("the comparison does not give what was announced") }
         return Outcome(delta: delta, tree: tree, received: received)
     }

@@ -181,6 +181,63 @@ struct ByGenerationTests {
         #expect(totals == VolumeTotals(bytes: 0, files: 0))
     }
 
+    /// A generation, and the tables of a stack of deltas that give it. Of some, what is hidden anyway is not named.
+    private func stack(_ random: inout Seeded, shortened: Bool) throws -> (VolumeManifest, [ManifestTable]) {
+        var tree = ModelTree(random: &random)
+        tree.mutate(&random, times: 300)
+        var manifest = try tree.manifest
+        var tables = [try withFile(DeltaManifest(whole: manifest).encoded()) { try ManifestTable(file: $0) }]
+        for times in [200, 50, 3, 50] {
+            tree.mutate(&random, times: times)
+            let next = try tree.manifest
+            var delta = manifest.delta(to: next)
+            if shortened {
+                let hiding = delta.deletions + delta.puts.filter { !$0.isDirectory }.map(\.path)
+                delta.deletions.removeAll { path in hiding.contains { TreePaths.isBelow(path, $0) } }
+                #expect(manifest.applying(delta) == next)
+            }
+            if !delta.isEmpty { tables.append(try withFile(delta.encoded()) { try ManifestTable(file: $0) }) }
+            manifest = next
+        }
+        return (manifest, tables)
+    }
+
+    @Test(arguments: 0..<100 as Range<UInt64>) func `going through a stack of deltas gives the whole of it`(seed: UInt64) throws {
+        var random = Seeded(seed)
+        let (manifest, tables) = try stack(&random, shortened: seed % 2 == 0)
+        #expect(try VolumeManifest(reading: GenerationCursor(tables)) == manifest)
+        for tables in [tables, Array(tables[..<1])] {
+            let manifest = try VolumeManifest(reading: GenerationCursor(tables))
+            let whole = MemoryStream()
+            try ManifestStream.write(manifestOf: tables, to: whole)
+            #expect(whole.bytes == manifest.encoded())
+            let delta = MemoryStream()
+            try ManifestStream.write(deltaOf: tables, count: manifest.entries.count, to: delta)
+            #expect(delta.bytes == DeltaManifest(whole: manifest).encoded())
+        }
+        let index = GenerationIndex(tables)
+        for entry in manifest.entries.shuffled(using: &random) where entry.isDirectory {
+            var here: [TreeEntry] = []
+            var there: [TreeEntry] = []
+            try manifest.eachChild(of: entry.path) { here.append($0) }
+            try index.eachChild(of: entry.path) { there.append($0) }
+            #expect(here == there)
+            #expect(try index.inside(entry.path) == manifest.inside(entry.path) as [TreeEntry])
+        }
+    }
+
+    @Test(arguments: 0..<30 as Range<UInt64>) func `digests and contents are found in tables as in what they decode to`(seed: UInt64) throws
+    {
+        var random = Seeded(seed)
+        let (manifest, tables) = try stack(&random, shortened: seed % 2 == 0)
+        #expect(try DirectoryDigests(reading: GenerationCursor(tables)) == DirectoryDigests(of: manifest))
+        let before = try VolumeManifest(reading: GenerationCursor(Array(tables[..<1])))
+        let delta = before.delta(to: manifest)
+        #expect(try DirectoryDigests(of: before).applying(delta, giving: GenerationIndex(tables)) == DirectoryDigests(of: manifest))
+        let table = try withFile(delta.encoded()) { try ManifestTable(file: $0) }
+        #expect(try DigestIndex(of: table) == DigestIndex(of: delta))
+    }
+
     @Test func `a deletion and a file hide what is below them although nobody says so`() throws {
         func entry(_ path: String, _ content: TreeEntry.Content = .directory) -> TreeEntry {
             TreeEntry(path: Array(path.utf8), mode: 0o755, uid: 0, gid: 0, modified: 0, content: content)

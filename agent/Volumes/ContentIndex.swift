@@ -40,8 +40,8 @@ final class ContentIndex: Sendable {
     }
 
     /// Makes a layer's index, in memory and on disk. Blocks; linear in the layer.
-    func make(_ layer: String, of project: String, _ delta: DeltaManifest) throws {
-        let index = DigestIndex(of: delta)
+    func make(_ layer: String, of project: String, _ table: ManifestTable) throws {
+        let index = try DigestIndex(of: table)
         try VolumeFiles.write(index.encoded(), to: layer + Self.suffix)
         insert(index, layer, project)
     }

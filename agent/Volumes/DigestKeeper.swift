@@ -5,11 +5,12 @@ import TreeSync
 
 /// The digests of directories of the newest generations here, for comparisons with holders that have no generation in common.
 ///
-/// They are computed after a publication, in the background, from those of the generation before; kept in memory, and in a file beside the
-/// volume's state for the next start.
+/// They are computed after a publication, in the background, from those of the generation before, and kept in a file beside the volume's
+/// state. Of small volumes all that a comparison needs is in memory as well.
 final class DigestKeeper: Sendable {
-    /// Names in memory, of all volumes together, some 200 bytes each; the newest volume's always.
-    static let entryLimit = 500_000
+    /// Names in memory, of all volumes together, some 200 bytes each. A volume of more is read for each comparison, a second or so for a
+    /// million names: comparisons are rare, and memory is the builds'.
+    static let entryLimit = 150_000
     /// The file in a volume's directory.
     static let fileName = "digests"
 
@@ -19,7 +20,11 @@ final class DigestKeeper: Sendable {
         var tree: ComparedTree
     }
 
+    private let limit: Int
     private let kept = Mutex<[Kept]>([])
+
+    /// - Parameter limit: names in memory.
+    init(limit: Int) { self.limit = limit }
 
     /// A generation with its digests: those that are kept, else computed, which is linear in the volume. Blocks.
     ///
@@ -27,34 +32,55 @@ final class DigestKeeper: Sendable {
     func tree(of snapshot: VolumeSnapshot, directory: String) throws -> ComparedTree {
         if let kept = find(snapshot.key), kept.generation == snapshot.generation { return kept.tree }
         let manifest = try snapshot.manifest()
-        let digests: DirectoryDigests
-        if let file = try? VolumeFiles.read("\(directory)/\(Self.fileName)", upTo: VolumeManifest.encodedLimit),
-            let saved = try? SavedDigests(decoding: file), saved.generation == snapshot.generation
-        {
-            digests = saved.digests
+        let tree: ComparedTree
+        if let saved = saved(in: directory), saved.generation == snapshot.generation {
+            tree = ComparedTree(manifest: manifest, digests: saved.digests)
         } else {
-            digests = DirectoryDigests(of: manifest)
+            tree = ComparedTree(manifest)
         }
-        let tree = ComparedTree(manifest: manifest, digests: digests)
         remember(tree, snapshot)
         return tree
     }
 
     /// Computes and saves the digests of a generation, unless they are there. In the background: blocks.
     ///
+    /// With a change from the generation before, only the directories in it are read.
+    ///
     /// - Parameter delta: gives the change from an older generation to this one, where it is known.
     func keep(_ snapshot: VolumeSnapshot, directory: String, delta: (_ since: Int) throws -> DeltaManifest?) throws {
-        let before = find(snapshot.key)
-        guard before?.generation != snapshot.generation else { return }
-        let tree: ComparedTree
-        if let before, before.generation > 0, let delta = try delta(before.generation) {
-            tree = before.tree.applying(delta)
+        if find(snapshot.key)?.generation == snapshot.generation { return }
+        let digests: DirectoryDigests
+        if snapshot.totals.files <= limit {
+            let tree = try next(snapshot, directory, delta)
+            remember(tree, snapshot)
+            digests = tree.digests
         } else {
-            tree = ComparedTree(try snapshot.manifest())
+            kept.withLock { $0.removeAll { $0.key == snapshot.key } }
+            let before = saved(in: directory)
+            if before?.generation == snapshot.generation { return }
+            if let before, before.generation > 0, let delta = try delta(before.generation) {
+                digests = try before.digests.applying(delta, giving: try snapshot.index())
+            } else {
+                digests = try DirectoryDigests(reading: try GenerationCursor(try snapshot.tables()))
+            }
         }
-        remember(tree, snapshot)
-        let saved = SavedDigests(generation: snapshot.generation, digests: tree.digests)
+        let saved = SavedDigests(generation: snapshot.generation, digests: digests)
         try VolumeFiles.write(saved.encoded(), to: "\(directory)/\(Self.fileName)")
+    }
+
+    private func next(
+        _ snapshot: VolumeSnapshot, _ directory: String, _ delta: (_ since: Int) throws -> DeltaManifest?
+    ) throws -> ComparedTree {
+        if let before = find(snapshot.key), before.generation > 0, let delta = try delta(before.generation) {
+            return try before.tree.applying(delta)
+        }
+        return ComparedTree(try snapshot.manifest())
+    }
+
+    private func saved(in directory: String) -> SavedDigests? {
+        (try? VolumeFiles.read("\(directory)/\(Self.fileName)", upTo: VolumeManifest.encodedLimit)).flatMap {
+            try? SavedDigests(decoding: $0)
+        }
     }
 
     /// Forgets a volume whose numbers begin anew.
@@ -63,11 +89,12 @@ final class DigestKeeper: Sendable {
     private func find(_ key: VolumeKey) -> Kept? { kept.withLock { kept in kept.first { $0.key == key } } }
 
     private func remember(_ tree: ComparedTree, _ snapshot: VolumeSnapshot) {
+        guard tree.manifest.entries.count <= limit else { return }
         kept.withLock { kept in
             kept.removeAll { $0.key == snapshot.key }
             kept.append(Kept(key: snapshot.key, generation: snapshot.generation, tree: tree))
             var sum = kept.reduce(0) { $0 + $1.tree.manifest.entries.count }
-            while sum > Self.entryLimit, kept.count > 1 { sum -= kept.removeFirst().tree.manifest.entries.count }
+            while sum > limit { sum -= kept.removeFirst().tree.manifest.entries.count }
         }
     }
 }

@@ -174,7 +174,9 @@ public final class PeerServer: Sendable {
     private func fetch(_ head: FetchHead, _ request: ServerRequest) throws -> ServerResponse {
         let snapshot = try pinned(head)
         return conversation(request.body, try place(for: request)) { request, response in
-            try ContentSender.serve(request: request, files: try snapshot.files(), holes: head.holes ?? false, response: response)
+            try ContentSender.serve(
+                request: request, files: try snapshot.files(), tables: try snapshot.tables(), holes: head.holes ?? false,
+                response: response)
         }
     }
 

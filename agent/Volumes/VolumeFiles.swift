@@ -1,3 +1,4 @@
+import BlockingIO
 import CLinux
 import Glibc
 import TreeSync
@@ -18,22 +19,37 @@ enum VolumeFiles {
     ///
     /// - Parameter through: also after a power loss, which takes some milliseconds.
     static func write(_ bytes: [UInt8], to path: String, through: Bool = false) throws {
+        try write(to: path, through: through) { try $0.write(bytes) }
+    }
+
+    /// The same of what the body writes.
+    static func write(to path: String, through: Bool = false, _ body: (any ByteSink) throws -> Void) throws {
         let aside = path + ".new"
         let file = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw VolumeError.last("creating", aside) }
         defer { close(file) }
         do {
-            var rest = bytes[...]
-            while !rest.isEmpty {
-                let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
-                guard count > 0 else { throw VolumeError.last("writing", aside) }
-                rest = rest.dropFirst(count)
-            }
+            try body(Writer(file: file, path: aside))
             if through, fsync(file) != 0 { throw VolumeError.last("writing through", aside) }
             try rename(aside, path)
         } catch {
             unlink(aside)
             throw error
+        }
+    }
+
+    private struct Writer: ByteSink {
+        let file: Int32
+        let path: String
+
+        func write(_ bytes: UnsafeRawBufferPointer) throws {
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let part = UnsafeRawBufferPointer(rebasing: rest)
+                let count = Glibc.write(file, part.baseAddress, part.count)
+                guard count > 0 else { throw VolumeError.last("writing", path) }
+                rest = rest.dropFirst(count)
+            }
         }
     }
 

@@ -13,6 +13,8 @@ public struct VolumeSettings: Sendable, Equatable {
     public var hiddenBytes: Int64 = 1 << 30
     /// So many files are found by their contents.
     var indexedFiles = ContentIndex.fileLimit
+    /// So many names are kept in memory for comparisons.
+    var comparedNames = DigestKeeper.entryLimit
 
     /// So long a publication asks for the head that the coordinator says others have: more than an agent takes to start again, and than one
     /// that is gone is taken for there (setting `lease` of the coordinator). Then what the step wrote is given up.

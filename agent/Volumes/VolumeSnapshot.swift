@@ -23,13 +23,16 @@ final class VolumeSnapshot: Sendable {
     deinit { store.unpin(names, of: key) }
 
     /// Looks single names up; for one operation. Blocks when a manifest has to be read that was not looked into before.
-    func index() throws -> GenerationIndex { try store.index(of: self) }
+    func index() throws -> GenerationIndex { GenerationIndex(try tables()) }
 
     /// Its sums.
     let totals: VolumeTotals
 
-    /// All that is in it. Blocks, linear in its names: not for when somebody waits.
-    func manifest() throws -> VolumeManifest { try store.manifest(of: self) }
+    /// Its layers' manifests, for looks and for going through them. Blocks in the same way.
+    func tables() throws -> [ManifestTable] { try store.tables(of: self) }
+
+    /// All that is in it, decoded. Blocks, linear in its names: not for when somebody waits.
+    func manifest() throws -> VolumeManifest { try VolumeManifest(reading: try GenerationCursor(try tables())) }
 
     /// Its files. Blocks.
     func files() throws -> GenerationFiles { try GenerationFiles(layers: layers) }

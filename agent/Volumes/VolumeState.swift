@@ -71,11 +71,13 @@ struct VolumeState: Codable, Sendable, Equatable {
     /// Follows a delta with the list of large files.
     mutating func noteLargeFiles(of delta: DeltaManifest) {
         large.removeAll { delta.replaces(fileAt: Self.bytes($0.path)) }
-        for entry in delta.puts {
-            guard let file = entry.file, ContentDigest.isByBlocks(size: file.size), large.count < Self.largeFileLimit else { continue }
-            large.append(
-                LargeFile(path: Self.hex(entry.path), size: file.size, digest: file.digest, isSparse: file.isSparse ? true : nil))
-        }
+        for entry in delta.puts { noteLargeFile(entry) }
+    }
+
+    /// Adds a file, where its content has a digest by blocks.
+    mutating func noteLargeFile(_ entry: TreeEntry) {
+        guard let file = entry.file, ContentDigest.isByBlocks(size: file.size), large.count < Self.largeFileLimit else { return }
+        large.append(LargeFile(path: Self.hex(entry.path), size: file.size, digest: file.digest, isSparse: file.isSparse ? true : nil))
     }
 
     /// The large files as ``SpareFiles`` wants them.

@@ -36,7 +36,7 @@ public final class VolumeStore: Sendable {
     let bringing = Mutex<[String: Int]>([:])
     /// What is being published just now.
     let announcements = Announcements()
-    private let digests = DigestKeeper()
+    private let digests: DigestKeeper
     private let index: ContentIndex
     private let boot = VolumeFiles.bootID()
     private let contents = Mutex(Contents())
@@ -48,6 +48,7 @@ public final class VolumeStore: Sendable {
         self.directory = directory
         self.settings = settings
         index = ContentIndex(limit: settings.indexedFiles)
+        digests = DigestKeeper(limit: settings.comparedNames)
         try VolumeFiles.makeDirectory(directory)
         try VolumeFiles.makeDirectory("\(directory)/\(Self.emptyName)", mode: 0o755)
         for name in try VolumeFiles.names(in: directory) where name != Self.emptyName {
@@ -149,10 +150,9 @@ public final class VolumeStore: Sendable {
     }
 
     func measure(_ state: inout VolumeState, _ path: String) throws {
-        let manifest = try load(state.layers.map(\.name), path)
-        let totals = VolumeTotals(of: manifest)
+        let tables = try state.layers.map { try table("\(path)/\($0.name)", of: state.key) }
         state.large = []
-        state.noteLargeFiles(of: DeltaManifest(whole: manifest))
+        let totals = try VolumeTotals(reading: try GenerationCursor(tables)) { state.noteLargeFile($0) }
         state.bytes = totals.bytes
         state.files = totals.files
     }
@@ -233,29 +233,21 @@ public final class VolumeStore: Sendable {
         }
     }
 
-    /// All that a snapshot holds. Blocks, linear in its names.
-    func manifest(of snapshot: VolumeSnapshot) throws -> VolumeManifest {
-        try load(snapshot.layers.map { String($0.split(separator: "/").last ?? "") }, directory(of: snapshot.key))
-    }
+    /// The manifests of a snapshot's layers. Blocks while one is read for the first time.
+    func tables(of snapshot: VolumeSnapshot) throws -> [ManifestTable] { try snapshot.layers.map { try table($0, of: snapshot.key) } }
 
-    /// Single names of a snapshot. Blocks while a manifest is read for the first time.
-    func index(of snapshot: VolumeSnapshot) throws -> GenerationIndex { GenerationIndex(try snapshot.layers.map(table)) }
-
-    private func table(_ layer: String) throws -> ManifestTable {
+    private func table(_ layer: String, of key: VolumeKey) throws -> ManifestTable {
         if let known = contents.withLock({ $0.tables[layer] }) { return known }
         let table = try ManifestTable(file: layer + ".manifest")
-        contents.withLock { $0.tables[layer] = table }
+        contents.withLock { contents in
+            // A volume that was dropped meanwhile may be made anew, with layers of the same names.
+            if contents.volumes[key] != nil { contents.tables[layer] = table }
+        }
         return table
     }
 
     /// The digests of the blocks of a volume's large files.
     func blockLists(of key: VolumeKey) -> BlockLists { BlockLists(directory: "\(directory(of: key))/\(Self.listsName)") }
-
-    private func load(_ names: [String], _ path: String) throws -> VolumeManifest {
-        var manifest = VolumeManifest()
-        for name in names { manifest = manifest.applying(try delta("\(path)/\(name).manifest")) }
-        return manifest
-    }
 
     private func delta(_ path: String) throws -> DeltaManifest {
         try DeltaManifest(decoding: try VolumeFiles.read(path, upTo: VolumeManifest.encodedLimit))
@@ -270,16 +262,22 @@ public final class VolumeStore: Sendable {
     /// generation that the answer leads to. Blocks.
     ///
     /// - Parameter compares: the peer has a tree to compare where the journal does not lead from it to this one.
-    func changes(of key: VolumeKey, since known: Int, compares: Bool = false) throws -> (ChangesAnswer, VolumeSnapshot)? {
+    func changes(of key: VolumeKey, since known: Int, compares: Bool = false) throws -> (ChangesReply, VolumeSnapshot)? {
         guard let snapshot = snapshot(of: key) else { return nil }
-        if known == snapshot.generation { return (.same, snapshot) }
+        if known == snapshot.generation { return (.told(.same), snapshot) }
         guard known < snapshot.generation else { return nil }
-        let journal = contents.withLock { $0.volumes[key]?.state.journal(since: known) }
-        if known > 0, let journal, journal.last?.to == snapshot.generation, let change = change(key, by: journal) {
-            return (.delta(generation: snapshot.generation, snapshot.totals, change), snapshot)
+        if let change = change(since: known, to: snapshot) {
+            return (.told(.delta(generation: snapshot.generation, snapshot.totals, change)), snapshot)
         }
-        if compares { return (.compare(generation: snapshot.generation), snapshot) }
-        return (.whole(generation: snapshot.generation, try snapshot.manifest()), snapshot)
+        if compares { return (.told(.compare(generation: snapshot.generation)), snapshot) }
+        return (.whole(generation: snapshot.generation, try snapshot.tables()), snapshot)
+    }
+
+    /// What has changed since a generation; nil where the journal does not lead from it to this one. Blocks.
+    private func change(since known: Int, to snapshot: VolumeSnapshot) -> GenerationChange? {
+        let journal = contents.withLock { $0.volumes[snapshot.key]?.state.journal(since: known) }
+        guard known > 0, let journal, journal.last?.to == snapshot.generation else { return nil }
+        return change(snapshot.key, by: journal)
     }
 
     /// The entries of a journal as one; nil where one of them can't be read, or has just been forgotten: that costs a comparison. The
@@ -462,8 +460,8 @@ public final class VolumeStore: Sendable {
     private func indexContents(_ key: VolumeKey) throws {
         guard let snapshot = snapshot(of: key) else { return }
         for layer in snapshot.layers where !index.contains(layer, of: key.project) {
-            guard index.hasRoom(for: try table(layer).putCount) else { continue }
-            try index.make(layer, of: key.project, try delta(layer + ".manifest"))
+            let table = try table(layer, of: key)
+            if index.hasRoom(for: table.putCount) { try index.make(layer, of: key.project, table) }
         }
     }
 
@@ -473,8 +471,7 @@ public final class VolumeStore: Sendable {
     private func keepDigests(_ key: VolumeKey) throws {
         guard let snapshot = snapshot(of: key) else { return }
         try digests.keep(snapshot, directory: directory(of: key)) { known in
-            guard case .delta(snapshot.generation, _, let change)? = try changes(of: key, since: known)?.0 else { return nil }
-            return change.delta
+            change(since: known, to: snapshot)?.delta
         }
     }
 
@@ -506,23 +503,16 @@ public final class VolumeStore: Sendable {
         // With bytes to be freed all becomes one: what is hidden is mostly in the base.
         let first = above * 2 > state.layers[0].entries || hidesTooMuch(state) ? 0 : 1
         let merged = Array(state.layers[first...])
-        var delta = DeltaManifest()
-        if first == 0 {
-            delta = DeltaManifest(whole: try snapshot.manifest())
-        } else {
-            for layer in merged { delta = delta.followed(by: try self.delta("\(path)/\(layer.name).manifest")) }
-        }
         let staging = try makeStaging(of: key)
         var name: String?
         do {
-            let base = GenerationIndex(try state.layers[..<first].map { try table("\(path)/\($0.name)") })
-            try DeltaDirectory.merge(merged.map { "\(path)/\($0.name)" }, delta: delta, upon: base, into: staging)
             try change(key) { volume in
                 volume.state.counter += 1
                 name = "g\(snapshot.generation)-\(volume.state.counter)"
             }
             guard let name else { throw VolumeError.conflict("volume \(key.id) was removed while its layers were merged") }
-            try VolumeFiles.write(delta.encoded(), to: "\(path)/\(name).manifest")
+            let (entries, bytes) = try merge(
+                merged, of: key, upon: Array(state.layers[..<first]), into: staging, manifest: "\(path)/\(name).manifest")
             try VolumeFiles.rename(staging, "\(path)/\(name)")
             // A power loss must not find a state that has this layer instead of those that were there, and no layer.
             try VolumeFiles.sync(path)
@@ -531,8 +521,7 @@ public final class VolumeStore: Sendable {
                     throw VolumeError.conflict("volume \(key.id) has changed while its layers were merged")
                 }
                 let layer = VolumeState.Layer(
-                    name: name, from: merged[0].from, to: snapshot.generation, entries: delta.puts.count + delta.deletions.count,
-                    isDurable: true, bytes: delta.contentBytes)
+                    name: name, from: merged[0].from, to: snapshot.generation, entries: entries, isDurable: true, bytes: bytes)
                 volume.state.layers.replaceSubrange(first..<first + merged.count, with: [layer])
                 volume.trash += merged.map(\.name)
             }
@@ -541,6 +530,26 @@ public final class VolumeStore: Sendable {
             if let name { discard(name, in: path) }
             throw error
         }
+    }
+
+    /// Makes one directory and one manifest of several layers. Returns how many entries it has, and the bytes of its files.
+    private func merge(
+        _ layers: [VolumeState.Layer], of key: VolumeKey, upon base: [VolumeState.Layer], into staging: String, manifest: String
+    ) throws -> (entries: Int, bytes: Int64) {
+        let paths = layers.map { "\(directory(of: key))/\($0.name)" }
+        let tables = try paths.map { try table($0, of: key) }
+        if base.isEmpty {
+            let totals = try DeltaDirectory.merge(paths, tables, into: staging)
+            let count = Int(totals.files)
+            try VolumeFiles.write(to: manifest) { try ManifestStream.write(deltaOf: tables, count: count, to: $0) }
+            return (count, totals.bytes)
+        }
+        var delta = DeltaManifest()
+        for path in paths { delta = delta.followed(by: try self.delta("\(path).manifest")) }
+        let below = GenerationIndex(try base.map { try table("\(directory(of: key))/\($0.name)", of: key) })
+        try DeltaDirectory.merge(paths, tables, delta: delta, upon: below, into: staging)
+        try VolumeFiles.write(delta.encoded(), to: manifest)
+        return (delta.puts.count + delta.deletions.count, delta.contentBytes)
     }
 
     /// Removes layers that no generation has any more and nobody reads; the state that does not name them is on the disk, see
