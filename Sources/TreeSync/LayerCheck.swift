@@ -34,31 +34,56 @@ public struct LayerCheck {
 
     /// Reads everything; what can't be read is a fault. Blocks, for as long as reading takes.
     ///
-    /// - Parameter base: the generation that the layer stands upon.
+    /// - Parameters:
+    ///   - table: the layer's manifest.
+    ///   - base: the generation that the layer stands upon.
     /// - Throws: `CancellationError`.
-    public mutating func run(_ delta: DeltaManifest, upon base: any GenerationLookup) throws {
-        var expected: [TreePath: Set<[UInt8]>] = [:]
-        func expect(_ path: TreePath) {
-            if let parent = TreePaths.parent(of: path) { expected[parent, default: []].insert(Array(TreePaths.name(of: path))) }
-        }
-        for entry in delta.puts { expect(entry.path) }
-        for path in delta.deletions { expect(path) }
-        for entry in delta.puts {
+    public mutating func run(_ table: ManifestTable, upon base: any GenerationLookup) throws {
+        var puts = ManifestCursor(puts: table)
+        var named = Named(table)
+        while try puts.advance() {
             if Task.isCancelled { throw CancellationError() }
             guard faults.count < Self.faultLimit else { return }
+            let entry = try puts.entry()
             names += 1
             do {
                 try check(entry)
-                if entry.isDirectory { try checkNames(of: entry.path, expected[entry.path] ?? []) }
+                if entry.isDirectory { try checkNames(of: entry.path, &named) }
             } catch { note(entry.path, error) }
         }
-        for path in try DeltaDirectory.whiteouts(of: delta, upon: base) where faults.count < Self.faultLimit {
+        table.giveBack()
+        var deletions = ManifestCursor(deletions: table)
+        while faults.count < Self.faultLimit, try deletions.advance() {
+            let path = deletions.path
+            guard try named.isWhiteout(path), try base.entry(path) != nil else { continue }
             do {
                 guard try item(path).isWhiteout else {
                     fault(path, "is there, but was deleted")
                     continue
                 }
             } catch { note(path, error) }
+        }
+    }
+
+    /// What a manifest says that there is.
+    private struct Named {
+        private var puts: ManifestCursor
+        private var deletions: ManifestCursor
+
+        init(_ table: ManifestTable) {
+            puts = ManifestCursor(puts: table)
+            deletions = ManifestCursor(deletions: table)
+        }
+
+        mutating func contains(_ path: TreePath) throws -> Bool {
+            if try puts.seek(atOrBefore: path), puts.path == path { return true }
+            return try deletions.seek(atOrBefore: path) && deletions.path == path
+        }
+
+        /// Whether a deleted path may be a whiteout: in a directory of the layer, see ``DeltaDirectory/whiteouts(of:upon:)``.
+        mutating func isWhiteout(_ path: TreePath) throws -> Bool {
+            guard let parent = TreePaths.parent(of: path), try puts.seek(atOrBefore: parent), puts.path == parent else { return false }
+            return try puts.isDirectory()
         }
     }
 
@@ -149,10 +174,12 @@ public struct LayerCheck {
         }
     }
 
-    private mutating func checkNames(of path: TreePath, _ expected: Set<[UInt8]>) throws {
+    private mutating func checkNames(of path: TreePath, _ named: inout Named) throws {
         let directory = try reader.root.openBelow(path, O_RDONLY | O_DIRECTORY)
-        for name in try TreeReader.names(in: directory, path) where !expected.contains(name) {
-            fault(TreePaths.join(path, name), "is not of this volume")
+        for name in try TreeReader.names(in: directory, path) {
+            let path = TreePaths.join(path, name)
+            if try named.contains(path) { continue }
+            fault(path, "is not of this volume")
             if faults.count >= Self.faultLimit { return }
         }
     }

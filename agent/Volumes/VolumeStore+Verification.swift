@@ -17,15 +17,16 @@ extension VolumeStore {
     /// Reads every file of a generation's layers and compares it with the manifests. Blocks, for as long as that takes.
     func check(_ snapshot: VolumeSnapshot) throws -> Findings {
         var findings = Findings()
-        var below = VolumeManifest()
+        var below: [ManifestTable] = []
         for layer in snapshot.layers {
             let name = String(layer.split(separator: "/").last ?? "")
             let faults: [LayerCheck.Fault]
             do {
-                let manifest = try DeltaManifest(decoding: try VolumeFiles.read("\(layer).manifest", upTo: VolumeManifest.encodedLimit))
+                // Not the one that was read before: the file may have been damaged since.
+                let table = try ManifestTable(file: layer + ".manifest")
                 var check = try LayerCheck(directory: layer)
-                try check.run(manifest, upon: below)
-                below = below.applying(manifest)
+                try check.run(table, upon: GenerationIndex(below))
+                below.append(table)
                 findings.names += check.names
                 findings.bytes &+= check.bytes
                 faults = check.faults
