@@ -8,8 +8,8 @@ import TreeSync
 /// They are computed after a publication, in the background, from those of the generation before, and kept in a file beside the volume's
 /// state. Of small volumes all that a comparison needs is in memory as well.
 final class DigestKeeper: Sendable {
-    /// Names in memory, of all volumes together, some 200 bytes each. A volume of more is read for each comparison, a second or so for a
-    /// million names: comparisons are rare, and memory is the builds'.
+    /// Names in memory, of all volumes together, some 200 bytes each. A larger volume is read again for each comparison: those are
+    /// rare, and memory is the builds'.
     static let entryLimit = 150_000
     /// The file in a volume's directory.
     static let fileName = "digests"
