@@ -137,4 +137,42 @@ struct FullDiskTests {
             try await one.step(key) { try shell("test $(ls d | wc -l) = 10; test -e g", in: $0) }
         }
     }
+
+    @Test func `a disk that fills up while the coordinator numbers a generation takes nothing from it`() async throws {
+        try await withSmallDisk(6) { one, two, disk in
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            try await two.step(key)
+            await two.service.settle()
+            await one.farm.coordinator.setBeforePublish { _ in
+                _ = try? shell(
+                    "dd if=/dev/zero of=fill bs=4096 2>/dev/null || true; for i in $(seq 2000); do : > x$i || break; done 2>/dev/null",
+                    in: disk)
+            }
+            try await two.step(key) { try shell("echo 2 > g", in: $0) }
+            await one.farm.coordinator.setBeforePublish(nil)
+            #expect(await one.farm.coordinator.holders(key) == ["one": 1, "two": 2])
+            try await one.step(key) { try shell("test $(cat f) = 1; test $(cat g) = 2", in: $0) }
+            try shell("rm -f fill x*", in: disk)
+            try await two.step(key) { try shell("test $(cat g) = 2; echo 3 > h", in: $0) }
+            #expect(try !names(two).contains { $0.hasPrefix(VolumeStore.stagingPrefix) })
+        }
+    }
+
+    @Test func `a generation that could not be stored after it got its number is nobody's head, and the history goes on`() async throws {
+        try await withSmallDisk(6) { one, two, disk in
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            try await two.step(key)
+            await two.service.settle()
+            await one.farm.coordinator.setBeforePublish { _ in
+                #expect(mount("tmpfs", disk, "tmpfs", UInt(MS_REMOUNT | MS_RDONLY), nil) == 0)
+            }
+            await #expect(throws: NotSaved.self) { try await two.step(key) { try shell("echo 2 > g", in: $0) } }
+            await one.farm.coordinator.setBeforePublish(nil)
+            #expect(mount("tmpfs", disk, "tmpfs", UInt(MS_REMOUNT), nil) == 0)
+            #expect(await one.farm.coordinator.holders(key) == ["one": 1, "two": 1])
+            try await one.step(key) { try shell("test ! -e g; echo 3 > h", in: $0) }
+            #expect(await one.farm.coordinator.head(key) == 3)
+            for agent in [one, two] { try await agent.step(key) { try shell("test -e f; test -e h; test ! -e g", in: $0) } }
+        }
+    }
 }

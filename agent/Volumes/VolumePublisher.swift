@@ -81,15 +81,15 @@ struct VolumePublisher: Sendable {
         var (candidate, notes) = try await index(mount, key, base)
         var rebases = 0
         var chase = Chase(patience: sync.store.settings.holderPatience)
-        var request: PublishVolume?
+        var announced: (request: PublishVolume, files: VolumeStore.Prepared)?
         while rebases < Self.rebaseLimit {
             if candidate.change.delta.isEmpty { return Publication(outcome: .unchanged, notes: notes) }
             let made = candidate
-            let asked = try await request.orMake { try await self.request(for: made, of: key, lock: lock) }
-            request = asked
-            switch try await retry.run({ try await coordinator.publish(asked) }) {
+            let (request, files) = try await announced.orMake { try await prepare(mount, made, of: key, lock: lock) }
+            announced = (request, files)
+            switch try await retry.run({ try await coordinator.publish(request) }) {
             case .accepted(let generation):
-                try await append(mount, made, to: generation, of: key)
+                try await append(files, to: generation, of: key)
                 return Publication(outcome: .published(generation: generation), notes: notes)
             case .gone:
                 notes.append("volume \(key.id) was removed meanwhile, and what this step wrote to it with it")
@@ -114,7 +114,7 @@ struct VolumePublisher: Sendable {
                 }
                 candidate = try await rebase(mount, made, key, head)
                 rebases += 1
-                request = nil
+                announced = nil
                 chase = Chase(patience: sync.store.settings.holderPatience)
             }
         }
@@ -147,15 +147,25 @@ struct VolumePublisher: Sendable {
         ]
     }
 
-    private func request(for made: Candidate, of key: VolumeKey, lock: String?) async throws -> PublishVolume {
+    /// Writes what is to be published, which goes with the mount's directory, and says what it is.
+    private func prepare(
+        _ mount: OverlayMount, _ made: Candidate, of key: VolumeKey, lock: String?
+    ) async throws -> (request: PublishVolume, files: VolumeStore.Prepared) {
         // Nobody could read it.
         guard made.totals.files <= VolumeManifest.entryLimit else {
             throw VolumeError.tooManyEntries(key, count: Int(made.totals.files))
         }
-        let digest = try await BlockingPool.shared.run { Self.digest(made.change.delta, upon: made.parent) }
-        return PublishVolume(
+        let (digest, files) = try await BlockingPool.shared.run { [store = sync.store] in
+            (
+                Self.digest(made.change.delta, upon: made.parent),
+                try store.prepare(
+                    mount.upper, change: made.change, of: key, upon: made.lower?.generation ?? 0, totals: made.totals)
+            )
+        }
+        let request = PublishVolume(
             key: key, digest: digest, parent: made.parent, bytes: made.totals.bytes, files: made.totals.files,
             deltaBytes: made.change.delta.contentBytes, lock: lock)
+        return (request, files)
     }
 
     /// Brings what others published; where the disk has no room for it, once more after room was made.
@@ -189,18 +199,15 @@ struct VolumePublisher: Sendable {
         try snapshot?.index() ?? VolumeManifest()
     }
 
-    private func append(_ mount: OverlayMount, _ made: Candidate, to generation: Int, of key: VolumeKey) async throws {
+    private func append(_ files: VolumeStore.Prepared, to generation: Int, of key: VolumeKey) async throws {
         do {
-            try await BlockingPool.shared.run { [store = sync.store] in
-                try store.append(
-                    mount.upper, change: made.change, to: generation, of: key, upon: made.lower?.generation ?? 0, totals: made.totals)
-            }
+            try await BlockingPool.shared.run { [store = sync.store] in try store.append(files, to: generation, of: key) }
         } catch {
-            // The coordinator takes this agent for a holder, which it is not.
+            // The coordinator takes this agent for a holder, which it is not. Once it knows better, the history goes on from what others have.
             var change = HoldingsChange()
             let held = sync.store.generation(of: key)
             if held > 0 { change.volumes = [HeldVolume(key: key, generation: held)] } else { change.removedVolumes = [key] }
-            try? await coordinator.changeHoldings(change)
+            try? await retry.run { [change] in try await coordinator.changeHoldings(change) }
             throw error
         }
     }

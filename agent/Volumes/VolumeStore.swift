@@ -321,70 +321,104 @@ public final class VolumeStore: Sendable {
     /// What arrived of transfers that did not end.
     func keptTransfers(of key: VolumeKey) -> KeptTransfers { KeptTransfers(directory: directory(of: key)) }
 
-    /// Publishes a directory on top of the stack: it is moved in, and the state that names it is written.
-    ///
-    /// - Parameters:
-    ///   - staged: holds exactly the delta; is gone afterwards.
-    ///   - totals: of the new generation.
-    func append(
-        _ staged: String, change: GenerationChange, to generation: Int, of key: VolumeKey, upon parent: Int, totals: VolumeTotals
-    ) throws {
-        let delta = change.delta
-        let encoded = delta.encoded()
-        let journal = parent > 0 ? change.encoded(manifest: encoded) : []
-        try changing.withLock { _ in
-            try appendLocked(staged, delta, encoded, journal, to: generation, of: key, upon: parent, totals)
-        }
+    /// A change that only has to get its number: its files are written, beside the directory that holds it.
+    struct Prepared: Sendable {
+        /// Holds exactly the delta.
+        let staged: String
+        let change: GenerationChange
+        /// The generation here that it stands upon; 0 for none.
+        let parent: Int
+        /// Of the new generation.
+        let totals: VolumeTotals
+        /// nil where there is none, because it stands upon nothing.
+        let journalBytes: Int64?
+
+        fileprivate var manifest: String { staged + ".manifest" }
+        fileprivate var journal: String { staged + ".journal" }
+        fileprivate var reserve: String { staged + ".reserve" }
     }
 
-    private func appendLocked(
-        _ staged: String, _ delta: DeltaManifest, _ encoded: [UInt8], _ journal: [UInt8], to generation: Int, of key: VolumeKey,
-        upon parent: Int, _ totals: VolumeTotals
-    ) throws {
-        let path = directory(of: key)
-        var state = contents.withLock { $0.volumes[key]?.state } ?? VolumeState(key: key, boot: boot)
-        guard state.generation == parent, generation > parent else {
-            throw VolumeError.conflict("volume \(key.id): generation \(parent) is no longer the newest here")
-        }
-        state.counter += 1
-        let name = "g\(generation)-\(state.counter)"
+    /// Writes all the bytes of a generation but the new state, and keeps room for that: what may fail shall fail before others hear of it. To
+    /// be appended or abandoned. Blocks.
+    ///
+    /// - Parameters:
+    ///   - staged: holds exactly the delta.
+    ///   - totals: of the new generation.
+    func prepare(
+        _ staged: String, change: GenerationChange, of key: VolumeKey, upon parent: Int, totals: VolumeTotals
+    ) throws -> Prepared {
+        let encoded = change.delta.encoded()
+        let journal = parent > 0 ? change.encoded(manifest: encoded) : nil
+        let prepared = Prepared(
+            staged: staged, change: change, parent: parent, totals: totals, journalBytes: journal.map { Int64($0.count) })
         do {
-            try place(staged, as: name, delta, encoded, journal, to: generation, upon: parent, totals, &state)
+            try VolumeFiles.write(encoded, to: prepared.manifest)
+            if let journal { try VolumeFiles.write(journal, to: prepared.journal) }
+            let state = try contents.withLock { $0.volumes[key]?.state }.map { try FarmJSON.encode($0).count } ?? 0
+            try VolumeFiles.write([UInt8](repeating: 1, count: state + Self.stateGrowth), to: prepared.reserve)
+            return prepared
         } catch {
-            // The next attempt takes the same name.
-            discard(name, in: path)
+            abandon(prepared)
             throw error
         }
     }
 
-    private func place(
-        _ staged: String, as name: String, _ delta: DeltaManifest, _ encoded: [UInt8], _ journal: [UInt8], to generation: Int,
-        upon parent: Int, _ totals: VolumeTotals, _ state: inout VolumeState
+    /// So much larger may a state become by one generation: a layer, a line of the journal, some large files.
+    private static let stateGrowth = 64 << 10
+
+    /// Removes what ``prepare(_:change:of:upon:totals:)`` has written.
+    func abandon(_ prepared: Prepared) { for file in [prepared.manifest, prepared.journal, prepared.reserve] { unlink(file) } }
+
+    /// Publishes a directory on top of the stack: it is moved in with its files, and the state that names it is written. Where that fails
+    /// everything is where it was.
+    func append(_ prepared: Prepared, to generation: Int, of key: VolumeKey) throws {
+        try changing.withLock { _ in
+            let path = directory(of: key)
+            var state = contents.withLock { $0.volumes[key]?.state } ?? VolumeState(key: key, boot: boot)
+            guard state.generation == prepared.parent, generation > prepared.parent else {
+                throw VolumeError.conflict("volume \(key.id): generation \(prepared.parent) is no longer the newest here")
+            }
+            state.counter += 1
+            let name = "g\(generation)-\(state.counter)"
+            let forgotten = prepared.note(in: &state, as: name, generation, journalLimit: Self.journalLimit, bytes: settings.journalBytes)
+            unlink(prepared.reserve)
+            try moveIn(prepared, as: "\(path)/\(name)") { try write(state) }
+            let published = state
+            contents.withLock { contents in
+                contents.volumes[key, default: Volume(state: published)].state = published
+            }
+            for file in forgotten { unlink("\(path)/\(file)") }
+        }
+    }
+
+    /// Renames a change's files, and back again where the body throws.
+    private func moveIn(_ prepared: Prepared, as layer: String, _ body: () throws -> Void) throws {
+        var moves = [(prepared.manifest, "\(layer).manifest"), (prepared.staged, layer)]
+        if prepared.journalBytes != nil { moves.append((prepared.journal, "\(layer).journal")) }
+        var done = 0
+        do {
+            for (from, to) in moves {
+                try VolumeFiles.rename(from, to)
+                done += 1
+            }
+            try body()
+        } catch {
+            for (from, to) in moves[..<done].reversed() { try? VolumeFiles.rename(to, from) }
+            throw error
+        }
+    }
+
+    /// The same in one, for what has its number already. The staged directory is gone afterwards, or as it was.
+    func append(
+        _ staged: String, change: GenerationChange, to generation: Int, of key: VolumeKey, upon parent: Int, totals: VolumeTotals
     ) throws {
-        let key = state.key
-        let path = directory(of: key)
-        try VolumeFiles.write(encoded, to: "\(path)/\(name).manifest")
-        try VolumeFiles.rename(staged, "\(path)/\(name)")
-        state.layers.append(
-            VolumeState.Layer(
-                name: name, from: parent, to: generation, entries: delta.puts.count + delta.deletions.count, isDurable: false,
-                bytes: delta.contentBytes)
-        )
-        if parent > 0 {
-            let file = "\(name).journal"
-            try VolumeFiles.write(journal, to: "\(path)/\(file)")
-            state.journal.append(VolumeState.JournalEntry(from: parent, to: generation, file: file, bytes: Int64(journal.count)))
+        let prepared = try prepare(staged, change: change, of: key, upon: parent, totals: totals)
+        do {
+            try append(prepared, to: generation, of: key)
+        } catch {
+            abandon(prepared)
+            throw error
         }
-        let forgotten = state.shortenJournal(to: Self.journalLimit, bytes: settings.journalBytes)
-        state.bytes = totals.bytes
-        state.files = totals.files
-        state.noteLargeFiles(of: delta)
-        try write(state)
-        let published = state
-        contents.withLock { contents in
-            contents.volumes[key, default: Volume(state: published)].state = published
-        }
-        for file in forgotten { unlink("\(path)/\(file)") }
     }
 
     /// Removes what is left of a layer that did not become one.
@@ -587,5 +621,26 @@ public final class VolumeStore: Sendable {
         }
         index.removeAll(in: path, of: key.project)
         try RemoveTree.remove(path)
+    }
+}
+
+extension VolumeStore.Prepared {
+    /// Names the change in a state.
+    /// - Returns: files of the journal that nobody needs any more.
+    fileprivate func note(
+        in state: inout VolumeState, as name: String, _ generation: Int, journalLimit: Int, bytes: Int64
+    ) -> [String] {
+        let delta = change.delta
+        state.layers.append(
+            VolumeState.Layer(
+                name: name, from: parent, to: generation, entries: delta.puts.count + delta.deletions.count, isDurable: false,
+                bytes: delta.contentBytes))
+        if let journalBytes {
+            state.journal.append(VolumeState.JournalEntry(from: parent, to: generation, file: "\(name).journal", bytes: journalBytes))
+        }
+        state.bytes = totals.bytes
+        state.files = totals.files
+        state.noteLargeFiles(of: delta)
+        return state.shortenJournal(to: journalLimit, bytes: bytes)
     }
 }
