@@ -60,6 +60,34 @@ struct VolumeCopyTests {
         }
     }
 
+    @Test func `a copy that begins while a step waits for the volume does not keep it waiting`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+            try await one.step(key) { try shell("head -c 8000000 /dev/urandom > f; sha256sum f > sum", in: $0) }
+            let order = try await order(farm, for: "two")
+            // It can't be brought before the wait for the lock.
+            await farm.coordinator.forget("one")
+            let request = [VolumeRequest(key: key, sharing: .locked)]
+            let holding = try await one.service.acquire(request, assignment: "a", lock: "a")
+            async let step = two.service.acquire(request, assignment: "b", lock: "b")
+            while await !farm.coordinator.isAnybodyWaiting() { try await Task.sleep(for: .milliseconds(5)) }
+            await one.service.correct(key)
+            // Eighty seconds at this pace.
+            async let copied = two.service.copy(order, bytesPerSecond: 100_000)
+            while await two.service.paces.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+            let start = ContinuousClock.now
+            try await one.service.release(holding)
+            let lease = try await step
+            #expect(ContinuousClock.now - start < .seconds(60))
+            try shell("sha256sum -c sum > /dev/null", in: lease.paths[0])
+            try await two.service.release(lease)
+            _ = await copied
+            #expect(await two.service.wanted.isEmpty)
+            await one.stop()
+            await two.stop()
+        }
+    }
+
     @Test func `a pace lets through what it says`() async throws {
         let pace = Pace(bytesPerSecond: 1_000_000)
         let start = ContinuousClock.now

@@ -164,6 +164,26 @@ struct VolumeServiceTests {
         }
     }
 
+    @Test func `a volume that is removed while it is being merged is gone`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            for _ in 0..<3 {
+                for round in 0...VolumeStore.layerLimit {
+                    try await one.step(key) {
+                        try shell("mkdir -p d\(round); for i in $(seq 200); do echo $i > d\(round)/$i; done", in: $0)
+                    }
+                    if round < VolumeStore.layerLimit { await one.service.settle() }
+                }
+                await one.service.drop(key)
+                #expect(access(one.store.directory(of: key), F_OK) != 0)
+                await one.service.settle()
+                #expect(access(one.store.directory(of: key), F_OK) != 0, "nothing makes it anew")
+                await farm.coordinator.restart(key)
+            }
+            await one.stop()
+        }
+    }
+
     @Test func `an acquisition that fails undoes what it did`() async throws {
         try await TestFarm.with { farm in
             let one = try await farm.agent("one")

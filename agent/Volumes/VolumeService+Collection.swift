@@ -28,6 +28,7 @@ extension VolumeService {
                 await announce(key, store.generation(of: key))
                 return false
             }
+            await settle(key)
             do {
                 try await BlockingPool.shared.run { [store] in try store.drop(key) }
                 return true

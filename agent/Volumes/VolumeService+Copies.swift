@@ -8,7 +8,7 @@ extension VolumeService {
     ///
     /// - Parameter bytesPerSecond: 0 for no limit. A step that wants the volume meanwhile lifts it.
     public func copy(_ order: CopyOrder, bytesPerSecond: Int64) async -> CopyOutcome {
-        let pace = Pace(bytesPerSecond: bytesPerSecond)
+        let pace = Pace(bytesPerSecond: wanted[order.key] == nil ? bytesPerSecond : 0)
         paces[order.key, default: []].append(pace)
         defer {
             paces[order.key]?.removeAll { $0 === pace }

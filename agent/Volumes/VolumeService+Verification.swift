@@ -38,6 +38,7 @@ extension VolumeService {
             guard !isMounted(order.key) else {
                 return (.damaged, before, "a step uses it there now: verify it again when none does")
             }
+            await settle(order.key)
             try await BlockingPool.shared.run { [store] in try store.truncate(order.key, from: lowest) }
             let brought = try await sync.bring(order.key, to: max(order.head, before), from: order.holders)
             await announce(order.key, brought.generation)

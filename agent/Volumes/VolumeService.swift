@@ -33,6 +33,8 @@ public actor VolumeService: VolumeLeasing {
     private var maintenance: [VolumeKey: Task<Void, Never>] = [:]
     /// Makes room for so many bytes, where it can; see ``onShortage(_:)``.
     private var makeRoom: @Sendable (Int64) async -> Void = { _ in }
+    /// How many steps wait for a volume: until they have it nothing of it is copied slowly.
+    var wanted: [VolumeKey: Int] = [:]
     /// Of what is being copied here in the background.
     var paces: [VolumeKey: [Pace]] = [:]
 
@@ -57,6 +59,8 @@ public actor VolumeService: VolumeLeasing {
         for request in requests where !seen.insert(request.key).inserted { throw VolumeError.requestedTwice(request.key) }
         let lasting = requests.filter { !$0.fresh }
         guard !lasting.isEmpty else { return try await mountAll(requests, granted: [:], lock: lock, Progress()) }
+        for request in lasting { wanted[request.key, default: 0] += 1 }
+        defer { for request in lasting { wanted[request.key] = wanted[request.key].flatMap { $0 > 1 ? $0 - 1 : nil } } }
         hurry(seen)
         let question = AcquireVolumes(
             assignment: assignment, lock: lock, needs: lasting.map { AcquireVolumes.Need(key: $0.key, sharing: $0.sharing) })
@@ -126,6 +130,8 @@ public actor VolumeService: VolumeLeasing {
         try await lockedUnlessCancelled(request.key) {
             // What is in use here keeps its generation; what it writes is put upon the newest when it is published.
             guard mounted[request.key] == nil, store.generation(of: request.key) != volume.head else { return nil }
+            // What is here is of another history, and may go.
+            if store.generation(of: request.key) > volume.head { await settle(request.key) }
             return try await sync.bring(request.key, to: volume.head, from: volume.holders)
         }
     }
@@ -376,11 +382,16 @@ public actor VolumeService: VolumeLeasing {
     }
 
     private func remove(_ key: VolumeKey) async throws {
+        await settle(key)
         try await BlockingPool.shared.run { [store] in try store.drop(key) }
         var change = HoldingsChange()
         change.removedVolumes = [key]
         try? await coordinator.changeHoldings(change)
     }
+
+    /// Waits until nothing of a volume is being merged or written through: what is to be removed must not be written to. The caller has its
+    /// lock, so that nothing begins meanwhile.
+    func settle(_ key: VolumeKey) async { await maintenance[key]?.value }
 
     /// Waits until nothing is being merged or written through. For an orderly end, and for tests.
     public func settle() async {
@@ -406,7 +417,7 @@ public actor VolumeService: VolumeLeasing {
         return try await body()
     }
 
-    /// The same for who would use the volume: throws `CancellationError` when the task is cancelled while it waits. Another step's transfer
+    /// As ``locked(_:_:)`` for who would use the volume: throws `CancellationError` when the task is cancelled while it waits. Another step's transfer
     /// may take long.
     private func lockedUnlessCancelled<T: Sendable>(_ key: VolumeKey, _ body: () async throws -> T) async throws -> T {
         if !locks.tryLock(key) {
