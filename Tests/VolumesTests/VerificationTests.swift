@@ -73,6 +73,57 @@ struct VerificationTests {
         }
     }
 
+    @Test func `all that is not damaged stays where it is while the rest is brought, and when that fails`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+            try await fill(one)
+            try await one.step(key) { try shell("head -c 3000000 /dev/urandom > d/large", in: $0) }
+            await one.service.settle()
+            try await two.step(key)
+            try shell("echo bad > d/file", in: layer(one, 0))
+            func inode() -> ino_t {
+                var status = stat()
+                for name in one.store.layerNames(of: key) where stat("\(one.store.directory(of: key))/\(name)/d/large", &status) == 0 {
+                    return status.st_ino
+                }
+                return 0
+            }
+            let before = inode()
+            let order = try await order(farm, for: "one")
+            await two.stop()
+            let failed = await one.service.verify(order)
+            #expect(failed.outcome == .damaged && failed.left == 3 && failed.error?.contains("two") == true, "\(failed)")
+            #expect(one.store.generation(of: key) == 3)
+            #expect(await farm.coordinator.holders(key)["one"] == 3)
+            #expect(inode() == before && before != 0)
+            let back = try await farm.agent("two")
+            let report = await one.service.verify(try await self.order(farm, for: "one"))
+            #expect(report.outcome == .repaired && report.left == 3, "\(report)")
+            await one.service.settle()
+            #expect(inode() == before, "it has neither moved nor been copied")
+            #expect(await one.service.verify(try await self.order(farm, for: "one")).outcome == .sound)
+            try await one.step(key) {
+                try shell("test $(cat d/file) = one; test d/file -ef d/hard; test -e d/large; test $(cat e/new) = two", in: $0)
+            }
+            let names = try VolumeFiles.names(in: one.store.directory(of: key))
+            #expect(!names.contains { $0.hasPrefix(VolumeStore.stagingPrefix) })
+            await one.stop()
+            await back.stop()
+        }
+    }
+
+    @Test func `what is not of the volume goes without anybody's help`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await fill(one)
+            try shell("echo more > d/more; chmod 700 e", in: layer(one, 0))
+            let report = await one.service.verify(try await order(farm, for: "one"))
+            #expect(report.outcome == .repaired && report.left == 2, "\(report)")
+            try await one.step(key) { try shell("test ! -e d/more; test $(stat -c %a e) = 755; test $(cat e/new) = two", in: $0) }
+            await one.stop()
+        }
+    }
+
     @Test func `what nobody else has is removed from the damaged layer on, and never served`() async throws {
         try await TestFarm.with { farm in
             let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))

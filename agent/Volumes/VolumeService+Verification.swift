@@ -4,13 +4,26 @@ import TreeSync
 
 // Volumes read in full, and mended.
 extension VolumeService {
-    /// Reads everything of a volume here and compares it with its manifests. What is damaged is removed, and brought again from others.
+    /// What was read may be gone when it is to be mended: merged into another layer, or removed to have room. Then all is read again, so often.
+    private static let readLimit = 3
+
+    /// Reads everything of a volume here and compares it with its manifests. What is damaged is brought again from others and takes the damaged
+    /// one's place; what nobody else has is removed.
     public func verify(_ order: VerifyOrder) async -> VerifyReport {
-        guard let snapshot = store.snapshot(of: order.key) else {
-            return VerifyReport(
-                id: order.id, generation: 0, left: 0, files: 0, bytes: 0, damage: [], outcome: .unverified, error: "it is not here any more"
-            )
+        for _ in 0..<Self.readLimit {
+            guard let snapshot = store.snapshot(of: order.key) else { return unverified(order, "it is not here any more") }
+            if let report = await verify(order, snapshot) { return report }
         }
+        return unverified(order, "it changed each time while it was read: verify it again")
+    }
+
+    private func unverified(_ order: VerifyOrder, _ reason: String) -> VerifyReport {
+        let here = store.generation(of: order.key)
+        return VerifyReport(id: order.id, generation: here, left: here, files: 0, bytes: 0, damage: [], outcome: .unverified, error: reason)
+    }
+
+    /// - Returns: nil where what was read is not what is here now.
+    private func verify(_ order: VerifyOrder, _ snapshot: VolumeSnapshot) async -> VerifyReport? {
         var report = VerifyReport(
             id: order.id, generation: snapshot.generation, left: snapshot.generation, files: 0, bytes: 0, damage: [], outcome: .sound)
         do {
@@ -21,35 +34,59 @@ extension VolumeService {
                 VolumeDamage(path: TreePaths.text($0.path), what: $0.what)
             }
             guard let lowest = findings.lowest else { return report }
-            logger.error(
-                "volume is damaged",
-                metadata: ["project": "\(order.key.project)", "volume": "\(order.key.id)", "damage": "\(report.damage.prefix(3))"])
-            try await mend(order, lowest, &report)
+            return await locked(order.key) { () -> VerifyReport? in
+                await settle(order.key)
+                guard store.layerNames(of: order.key).contains(lowest) else { return nil }
+                logger.error(
+                    "volume is damaged",
+                    metadata: ["project": "\(order.key.project)", "volume": "\(order.key.id)", "damage": "\(report.damage.prefix(3))"])
+                return await mend(order, findings, lowest, report)
+            }
         } catch {
             report.outcome = report.damage.isEmpty ? .unverified : .damaged
             report.error = "\(error)"
+            return report
         }
+    }
+
+    private func mend(
+        _ order: VerifyOrder, _ findings: VolumeStore.Findings, _ lowest: String, _ found: VerifyReport
+    ) async -> VerifyReport {
+        var report = found
+        guard !isMounted(order.key) else {
+            report.outcome = .damaged
+            report.error = "a step uses it there now: verify it again when none does"
+            return report
+        }
+        do {
+            (report.outcome, report.error) = try await mend(order, findings, lowest, before: report.generation)
+        } catch {
+            report.outcome = .damaged
+            report.error = "\(error)"
+        }
+        // However it ended: nobody shall count on what is not here.
+        report.left = store.generation(of: order.key)
+        await announce(order.key, report.left)
+        if report.left > 0 { maintain(order.key) }
         return report
     }
 
-    private func mend(_ order: VerifyOrder, _ lowest: String, _ report: inout VerifyReport) async throws {
-        let before = report.generation
-        let (outcome, left, error) = try await locked(order.key) { () -> (VolumeVerification.Outcome, Int, String?) in
-            guard !isMounted(order.key) else {
-                return (.damaged, before, "a step uses it there now: verify it again when none does")
+    private func mend(
+        _ order: VerifyOrder, _ findings: VolumeStore.Findings, _ lowest: String, before: Int
+    ) async throws -> (VolumeVerification.Outcome, String?) {
+        if findings.isComplete {
+            do {
+                try await sync.mend(order.key, findings.faults, to: max(order.head, before), from: order.holders)
+                return (.repaired, nil)
+            } catch let error where order.holders.contains(where: { $0.generation ?? before >= before }) {
+                // It may be had later; all that is not damaged stays until then.
+                return (.damaged, "\(error): what is not damaged stays; verify it again")
+            } catch {
+                logger.notice("volume can't be mended", metadata: ["volume": "\(order.key.id)", "error": "\(error)"])
             }
-            await settle(order.key)
-            try await BlockingPool.shared.run { [store] in try store.truncate(order.key, from: lowest) }
-            let brought = try await sync.bring(order.key, to: max(order.head, before), from: order.holders)
-            await announce(order.key, brought.generation)
-            if brought.generation >= before {
-                maintain(order.key)
-                return (.repaired, brought.generation, nil)
-            }
-            return (.dropped, brought.generation, brought.notes.joined(separator: "; "))
         }
-        report.outcome = outcome
-        report.left = left
-        report.error = error
+        try await BlockingPool.shared.run { [store] in try store.truncate(order.key, from: lowest) }
+        let brought = try await sync.bring(order.key, to: max(order.head, before), from: order.holders)
+        return brought.generation >= before ? (.repaired, nil) : (.dropped, brought.notes.joined(separator: "; "))
     }
 }

@@ -12,6 +12,8 @@ extension VolumeStore {
         var faults: [LayerCheck.Fault] = []
         /// The lowest layer that is damaged: what stands upon it is worth nothing without it.
         var lowest: String?
+        /// Whether all that is damaged is among the faults; else the layers have to go.
+        var isComplete = true
     }
 
     /// Reads every file of a generation's layers and compares it with the manifests. Blocks, for as long as that takes.
@@ -35,13 +37,30 @@ extension VolumeStore {
             } catch {
                 // What stands upon it can't be judged without it, and is lost with it.
                 findings.lowest = findings.lowest ?? name
+                findings.isComplete = false
                 findings.faults.append(LayerCheck.Fault(path: [], what: "can't be read in layer \(name): \(error)"))
                 return findings
             }
             if !faults.isEmpty, findings.lowest == nil { findings.lowest = name }
             findings.faults += faults
+            if faults.count >= LayerCheck.faultLimit { findings.isComplete = false }
         }
         return findings
+    }
+
+    /// The files of a generation that have to be brought again, with all their names and the directories above: what else is damaged is made
+    /// anew from the manifest. Blocks.
+    func wanted(_ faults: [LayerCheck.Fault], of snapshot: VolumeSnapshot) throws -> DeltaManifest {
+        let entries = try snapshot.manifest().entries
+        let faulty = Set(faults.map(\.path))
+        let groups = Set(entries.lazy.filter { faulty.contains($0.path) }.compactMap { $0.file?.linkGroup }).subtracting([0])
+        var paths: Set<TreePath> = []
+        for entry in entries {
+            guard let file = entry.file, faulty.contains(entry.path) || groups.contains(file.linkGroup) else { continue }
+            var path: TreePath? = entry.path
+            while let next = path, paths.insert(next).inserted { path = TreePaths.parent(of: next) }
+        }
+        return try DeltaManifest(puts: entries.filter { paths.contains($0.path) }, deletions: [])
     }
 
     /// Takes away a layer and all that stands upon it; what is below stays, as the older generation that it is. Nobody may have the

@@ -528,14 +528,17 @@ public final class VolumeStore: Sendable {
     }
 
     /// Merges the deltas into one, or all into a new base when they have become large against it. By hard links.
-    func compact(_ key: VolumeKey) throws {
+    ///
+    /// - Parameter mended: directories, with manifests beside them, with files that are to be taken instead of those in the layers. Where it
+    ///   is given, all is merged.
+    func compact(_ key: VolumeKey, mended: [String]? = nil) throws {
         guard let snapshot = snapshot(of: key), let state = contents.withLock({ $0.volumes[key]?.state }),
             state.generation == snapshot.generation
         else { return }
         let path = directory(of: key)
         let above = state.layers.dropFirst().reduce(0) { $0 + $1.entries }
         // With bytes to be freed all becomes one: what is hidden is mostly in the base.
-        let first = above * 2 > state.layers[0].entries || hidesTooMuch(state) ? 0 : 1
+        let first = mended != nil || above * 2 > state.layers[0].entries || hidesTooMuch(state) ? 0 : 1
         let merged = Array(state.layers[first...])
         let staging = try makeStaging(of: key)
         var name: String?
@@ -546,7 +549,7 @@ public final class VolumeStore: Sendable {
             }
             guard let name else { throw VolumeError.conflict("volume \(key.id) was removed while its layers were merged") }
             let (entries, bytes) = try merge(
-                merged, of: key, upon: Array(state.layers[..<first]), into: staging, manifest: "\(path)/\(name).manifest")
+                merged, of: key, mended ?? [], upon: Array(state.layers[..<first]), into: staging, manifest: "\(path)/\(name).manifest")
             try VolumeFiles.rename(staging, "\(path)/\(name)")
             // A power loss must not find a state that has this layer instead of those that were there, and no layer.
             try VolumeFiles.sync(path)
@@ -568,10 +571,12 @@ public final class VolumeStore: Sendable {
 
     /// Makes one directory and one manifest of several layers. Returns how many entries it has, and the bytes of its files.
     private func merge(
-        _ layers: [VolumeState.Layer], of key: VolumeKey, upon base: [VolumeState.Layer], into staging: String, manifest: String
+        _ layers: [VolumeState.Layer], of key: VolumeKey, _ mended: [String], upon base: [VolumeState.Layer], into staging: String,
+        manifest: String
     ) throws -> (entries: Int, bytes: Int64) {
-        let paths = layers.map { "\(directory(of: key))/\($0.name)" }
-        let tables = try paths.map { try table($0, of: key) }
+        let own = layers.map { "\(directory(of: key))/\($0.name)" }
+        let paths = own + mended
+        let tables = try own.map { try table($0, of: key) } + mended.map { try ManifestTable(file: $0 + ".manifest") }
         if base.isEmpty {
             let totals = try DeltaDirectory.merge(paths, tables, into: staging)
             let count = Int(totals.files)

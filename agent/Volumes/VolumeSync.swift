@@ -21,7 +21,7 @@ struct VolumeSync: Sendable {
     }
 
     /// Files whose rsync delta does not give what was announced are asked for once more, as wholes.
-    private static let roundLimit = 2
+    static let roundLimit = 2
     /// A holder that publishes while we ask it is asked again this often.
     private static let attemptLimit = 3
     /// A holder that was killed is refused at once; one that only lost its connection takes the next one.
@@ -224,13 +224,13 @@ struct VolumeSync: Sendable {
     private static let partsOfPatience = 8
 
     /// Bytes that there is room for; all where the file system does not say.
-    private static func room(_ directory: String) -> UInt64 {
+    static func room(_ directory: String) -> UInt64 {
         var disk = clinux_filesystem()
         return clinux_statfs(directory, &disk) == 0 ? disk.free_bytes : .max
     }
 
     /// Throws where so many bytes do not fit, before anybody sends them; returns what there is room for.
-    @discardableResult private static func check(_ needed: UInt64, for key: VolumeKey, _ directory: String) throws -> UInt64 {
+    @discardableResult static func check(_ needed: UInt64, for key: VolumeKey, _ directory: String) throws -> UInt64 {
         let room = room(directory)
         guard needed <= room else {
             throw VolumeError.noRoom(key, needed: Int64(clamping: needed), free: Int64(clamping: room))
