@@ -85,6 +85,29 @@ struct ByGenerationTests {
         }
     }
 
+    @Test(arguments: 0..<100 as Range<UInt64>) func `many changes are the same one in whatever order they are joined`(seed: UInt64) throws {
+        var random = Seeded(seed)
+        var trees = [ModelTree(random: &random)]
+        for _ in 0..<Int.random(in: 1...70, using: &random) {
+            var next = trees[trees.count - 1]
+            next.mutate(&random, times: Int.random(in: 0...6, using: &random))
+            trees.append(next)
+        }
+        var fold = ChangeFold()
+        var oneByOne = GenerationChange()
+        for (index, pair) in zip(trees, trees.dropFirst()).enumerated() {
+            let next = change(from: pair.0, to: pair.1, &random)
+            fold.add(next)
+            oneByOne = index == 0 ? next : oneByOne.followed(by: next)
+        }
+        let joined = fold.finish()
+        let whole = try #require(joined)
+        #expect(whole == oneByOne)
+        #expect(try trees[0].manifest.applying(whole.delta) == trees[trees.count - 1].manifest)
+        let rest = fold.finish()
+        #expect(rest == nil)
+    }
+
     private func history(_ random: inout Seeded) throws -> (ModelTree, ModelTree, ModelTree) {
         let first = ModelTree(random: &random)
         var second = first

@@ -283,7 +283,7 @@ public final class VolumeStore: Sendable {
     /// The entries of a journal as one; nil where one of them can't be read, or has just been forgotten: that costs a comparison. The
     /// journal up to a damaged one is forgotten.
     private func change(_ key: VolumeKey, by journal: ArraySlice<VolumeState.JournalEntry>) -> GenerationChange? {
-        var whole: GenerationChange?
+        var whole = ChangeFold()
         for entry in journal {
             guard let bytes = try? VolumeFiles.read("\(directory(of: key))/\(entry.file)", upTo: VolumeManifest.encodedLimit),
                 let next = try? GenerationChange(decoding: bytes)
@@ -291,9 +291,9 @@ public final class VolumeStore: Sendable {
                 try? change(key) { $0.state.journal.removeAll { $0.to <= entry.to } }
                 return nil
             }
-            whole = whole?.followed(by: next) ?? next
+            whole.add(next)
         }
-        return whole
+        return whole.finish()
     }
 
     // MARK: Changing
