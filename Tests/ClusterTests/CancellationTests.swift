@@ -89,11 +89,16 @@ struct CancellationTests {
             let mount = "--mount=type=cache,target=/cache"
             let fill = "dd if=/dev/urandom of=/cache/big bs=1M count=\(Self.megabytes) 2>/dev/null && sha256sum /cache/big > /cache/sum"
             _ = try await bench.succeeds(try bench.submit("fill", "RUN \(mount) \(fill)", on: 1))
+            // The base image is there, so that it is the volume that comes slowly.
+            _ = try await bench.succeeds(try bench.submit("first", "RUN echo first", on: 2))
             let line = bench.farm.agents[0].peers
             line.set(Self.slow)
             let before = line.passed
             let waiting = try bench.submit("waits", "RUN \(mount) : \(bench.marker)", on: 2)
             try await isUnderWay(line, since: before)
+            let volumes = bench.farm.folder.path("farm/agent-2/data/volumes")
+            let arriving = try await Command.run(["find", volumes, "-path", "*/tmp-*/big"])
+            #expect(!arriving.output.isEmpty, "the volume is what comes")
             try await bench.cancel(waiting)
             try await bench.isOver(on: 2)
             // While the line is as slow as before.
