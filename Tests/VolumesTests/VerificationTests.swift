@@ -112,6 +112,23 @@ struct VerificationTests {
         }
     }
 
+    @Test func `what is damaged wherever it is goes everywhere`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+            try await fill(one)
+            try await two.step(key)
+            await two.service.settle()
+            for agent in [one, two] { try shell("echo bad > d/file", in: layer(agent, 0)) }
+            for agent in [one, two] {
+                let report = await agent.service.verify(try await order(farm, for: agent.name))
+                #expect(report.outcome == .dropped && report.left == 0, "\(report)")
+            }
+            #expect(await farm.coordinator.holders(key).isEmpty)
+            await one.stop()
+            await two.stop()
+        }
+    }
+
     @Test func `what is not of the volume goes without anybody's help`() async throws {
         try await TestFarm.with { farm in
             let one = try await farm.agent("one")

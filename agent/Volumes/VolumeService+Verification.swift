@@ -76,13 +76,11 @@ extension VolumeService {
     ) async throws -> (VolumeVerification.Outcome, String?) {
         if findings.isComplete {
             do {
-                try await sync.mend(order.key, findings.faults, to: max(order.head, before), from: order.holders)
-                return (.repaired, nil)
-            } catch let error where order.holders.contains(where: { $0.generation ?? before >= before }) {
+                let isMended = try await sync.mend(order.key, findings.faults, to: max(order.head, before), from: order.holders)
+                if isMended { return (.repaired, nil) }
+            } catch {
                 // It may be had later; all that is not damaged stays until then.
                 return (.damaged, "\(error): what is not damaged stays; verify it again")
-            } catch {
-                logger.notice("volume can't be mended", metadata: ["volume": "\(order.key.id)", "error": "\(error)"])
             }
         }
         try await BlockingPool.shared.run { [store] in try store.truncate(order.key, from: lowest) }

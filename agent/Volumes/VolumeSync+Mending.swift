@@ -8,25 +8,42 @@ extension VolumeSync {
     /// Brings what is damaged of a volume from others, and makes a new base of it and what is not damaged. Until that is done everything
     /// stays as it is. The caller keeps other changes of the volume away, and it is not mounted.
     ///
-    /// Throws where no holder gives it.
-    func mend(_ key: VolumeKey, _ faults: [LayerCheck.Fault], to head: Int, from holders: [Holder]) async throws {
+    /// Throws where a holder may have it but does not give it now.
+    ///
+    /// - Returns: false where nobody has it undamaged.
+    func mend(_ key: VolumeKey, _ faults: [LayerCheck.Fault], to head: Int, from holders: [Holder]) async throws -> Bool {
         // Only the newest generation can be had.
         let notes = try await bring(key, to: max(head, store.generation(of: key)), from: holders).notes
         guard let snapshot = store.snapshot(of: key) else { throw VolumeError.conflict("volume \(key.id) is not here any more") }
         let wanted = try await BlockingPool.shared.run { [store] in try store.wanted(faults, of: snapshot) }
         guard !wanted.isEmpty else {
-            return try await BlockingPool.shared.run { [store] in try store.compact(key, mended: []) }
+            try await BlockingPool.shared.run { [store] in try store.compact(key, mended: []) }
+            return true
         }
         var reasons = notes
+        var mayComeLater = false
         for holder in holders where (holder.generation ?? head) >= snapshot.generation {
             do {
-                return try await mend(snapshot, with: wanted, from: holder)
+                try await mend(snapshot, with: wanted, from: holder)
+                return true
             } catch {
                 try Task.checkCancellation()
+                if !Self.isDamage(error) { mayComeLater = true }
                 reasons.append("agent \(holder.agent) could not give it: \(error)")
             }
         }
-        throw VolumeError.conflict(reasons.isEmpty ? "no other agent has it" : reasons.joined(separator: "; "))
+        let said = reasons.joined(separator: "; ")
+        if mayComeLater { throw VolumeError.conflict(said) }
+        logger.notice("nobody has undamaged what is damaged here", metadata: ["volume": "\(key.id)", "reasons": "\(said)"])
+        return false
+    }
+
+    /// Whether a holder's own files are not what they should be.
+    private static func isDamage(_ error: any Error) -> Bool {
+        switch error {
+        case TreeSyncError.digestMismatch, TreeSyncError.contentGone: true
+        default: false
+        }
     }
 
     private func mend(_ snapshot: VolumeSnapshot, with wanted: DeltaManifest, from holder: Holder) async throws {
@@ -48,7 +65,7 @@ extension VolumeSync {
                     asked, of: fetch, from: holder, key: key, generation: snapshot.generation, room: room
                 ).again
             }
-            guard round.isEmpty else { throw VolumeError.conflict("\(round.count) files did not arrive as announced") }
+            guard round.isEmpty else { throw TreeSyncError.digestMismatch(path: "\(round.count) files") }
             try await BlockingPool.shared.run {
                 try fetch.finish()
                 try VolumeFiles.write(wanted.encoded(), to: staging + ".manifest")
