@@ -70,7 +70,8 @@ public enum AgentCommand: Codable, Sendable {
     /// End the assignment's processes and report it as cancelled.
     case cancel(assignment: String)
     case export(ExportOrder)
-    case dropVolume(VolumeKey)
+    /// Remove what is there of the volume. `upTo`: the newest generation that is meant; one that came since stays. nil for any.
+    case dropVolume(VolumeKey, upTo: Int?)
     case copyVolume(CopyOrder)
     case verifyVolume(VerifyOrder)
     /// Sent now and then, so that both ends notice a dead connection.

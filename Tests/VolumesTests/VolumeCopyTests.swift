@@ -88,6 +88,85 @@ struct VolumeCopyTests {
         }
     }
 
+    @Test func `what another agent is bringing from here stays until it is there, though it is removed meanwhile`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+            try await one.step(key) {
+                try shell("mkdir d; for i in $(seq 40); do head -c 1000000 /dev/urandom > d/$i; done; sha256sum d/* > sum", in: $0)
+            }
+            let order = try await order(farm, for: "two")
+            // Forty seconds at this pace.
+            async let copied = two.service.copy(order, bytesPerSecond: 1_000_000)
+            while one.peerServer.places.taken(.copies) == 0 { try await Task.sleep(for: .milliseconds(1)) }
+            let directory = one.store.directory(of: key)
+            while try !arrives(two) { try await Task.sleep(for: .milliseconds(1)) }
+            #expect(await one.service.collect(key))
+            #expect(one.store.held().isEmpty)
+            await two.service.hurry([key])
+            let outcome = await copied
+            #expect(outcome.generation == 1 && outcome.error == nil, "\(outcome)")
+            try await two.step(key) { try shell("sha256sum -c sum > /dev/null", in: $0) }
+            while VolumeFiles.exists(directory) { try await Task.sleep(for: .milliseconds(5)) }
+            await one.stop()
+            await two.stop()
+        }
+    }
+
+    /// Whether the first file of a transfer is there.
+    private func arrives(_ agent: TestAgent) throws -> Bool {
+        let directory = agent.store.directory(of: key)
+        guard VolumeFiles.exists(directory) else { return false }
+        return try VolumeFiles.names(in: directory).contains { name in
+            name.hasPrefix(VolumeStore.stagingPrefix) && (try? VolumeFiles.names(in: "\(directory)/\(name)/d"))?.isEmpty == false
+        }
+    }
+
+    @Test func `what is read of a volume that was removed is not mixed with one that is made anew`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await one.step(key) { try shell("echo old > f", in: $0) }
+            var snapshot = one.store.snapshot(of: key)
+            let old = try #require(snapshot?.layers.first)
+            await one.service.drop(key)
+            await farm.coordinator.restart(key)
+            try await one.step(key) { try shell("test ! -e f; echo new > f", in: $0) }
+            let new = try #require(one.store.snapshot(of: key)?.layers.first)
+            #expect(old != new)
+            try shell("test $(cat '\(old)/f') = old; test $(cat '\(new)/f') = new", in: "/")
+            #expect(try snapshot?.manifest().entries.contains { $0.path == Array("f".utf8) } == true)
+            snapshot = nil
+            while VolumeFiles.exists(old) { try await Task.sleep(for: .milliseconds(5)) }
+            try shell("test $(cat '\(new)/f') = new", in: "/")
+            await one.stop()
+        }
+    }
+
+    @Test func `an order to remove leaves what came after it was given`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            try await one.step(key) { try shell("echo 2 > f", in: $0) }
+            await one.service.drop(key, upTo: 1)
+            #expect(one.store.generation(of: key) == 2)
+            // Also where it is executed while a step uses the volume.
+            try await one.step(key) { path in
+                await one.service.drop(key, upTo: 1)
+                try shell("echo 3 > f", in: path)
+            }
+            #expect(one.store.generation(of: key) == 3)
+            try await one.step(key) { _ in await one.service.drop(key, upTo: 3) }
+            #expect(one.store.held().isEmpty)
+            try await one.step(VolumeKey.test("new")) { path in
+                await one.service.drop(VolumeKey.test("new"), upTo: 7)
+                try shell("echo 1 > f", in: path)
+            }
+            #expect(one.store.generation(of: VolumeKey.test("new")) == 1, "it has nothing of what was removed")
+            await one.service.drop(VolumeKey.test("new"), upTo: 1)
+            #expect(one.store.held().isEmpty)
+            await one.stop()
+        }
+    }
+
     @Test func `a pace lets through what it says`() async throws {
         let pace = Pace(bytesPerSecond: 1_000_000)
         let start = ContinuousClock.now

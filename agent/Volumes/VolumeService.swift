@@ -367,10 +367,15 @@ public actor VolumeService: VolumeLeasing {
     }
 
     /// Removes the volume from this disk; one that is in use goes when its last user leaves.
-    public func drop(_ key: VolumeKey) async {
+    ///
+    /// - Parameter generation: what is newer stays: it came after whoever asks for this. nil for any.
+    public func drop(_ key: VolumeKey, upTo generation: Int? = nil) async {
         await locked(key) {
+            let here = store.generation(of: key)
+            if let generation, here > generation { return }
             guard !isMounted(key) else {
-                doomed.insert(key)
+                // A mount without a base has nothing of what was removed.
+                if here > 0 || generation == nil { doomed.insert(key) }
                 return
             }
             do {

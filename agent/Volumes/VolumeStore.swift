@@ -1,3 +1,4 @@
+import BlockingIO
 import Digests
 import FarmAPI
 import Glibc
@@ -24,6 +25,10 @@ public final class VolumeStore: Sendable {
     private struct Contents {
         var volumes: [VolumeKey: Volume] = [:]
         var pins: [String: Int] = [:]
+        /// Directories of volumes that were dropped while somebody read them; they go with their last pin.
+        var orphans: Set<String> = []
+        /// The last number that a volume's layers had when it was dropped: what is still read must not be given a second time.
+        var counters: [VolumeKey: Int] = [:]
         /// By the layer's directory, for as long as it is there.
         var tables: [String: ManifestTable] = [:]
     }
@@ -224,12 +229,28 @@ public final class VolumeStore: Sendable {
     }
 
     func unpin(_ names: [String], of key: VolumeKey) {
-        contents.withLock { contents in
+        let free = contents.withLock { contents in
+            var free: [String] = []
             for name in names {
                 let path = "\(directory(of: key))/\(name)"
                 let count = contents.pins[path, default: 0] - 1
                 contents.pins[path] = count > 0 ? count : nil
+                guard count <= 0, contents.orphans.remove(path) != nil else { continue }
+                contents.tables[path] = nil
+                free.append(path)
             }
+            return free
+        }
+        // Whoever read last need not wait for this, and may be no thread that may block. What a crash leaves is removed at the next start.
+        if !free.isEmpty { Task { try? await BlockingPool.shared.run { try Self.removeLayers(free) } } }
+    }
+
+    private static func removeLayers(_ paths: [String]) throws {
+        for path in paths {
+            try RemoveTree.remove(path)
+            unlink("\(path).manifest")
+            // The volume's, if nothing else is in it.
+            rmdir(String(path.prefix(upTo: path.lastIndex(of: "/") ?? path.endIndex)))
         }
     }
 
@@ -303,10 +324,13 @@ public final class VolumeStore: Sendable {
     /// A new empty directory on the volume's file system, for what is not yet published. The caller removes it or publishes it.
     func makeStaging(of key: VolumeKey) throws -> String {
         let path = directory(of: key)
-        try VolumeFiles.makeDirectory(path)
         let staging = "\(path)/\(Self.stagingPrefix)\(UInt64.random(in: .min ... .max))"
-        guard mkdir(staging, 0o700) == 0 else { throw VolumeError.last("making directory", staging) }
-        return staging
+        while true {
+            try VolumeFiles.makeDirectory(path)
+            if mkdir(staging, 0o700) == 0 { return staging }
+            // Empty for a moment, it may just have been removed.
+            guard errno == ENOENT else { throw VolumeError.last("making directory", staging) }
+        }
     }
 
     /// The same for what is thrown away in any case: beside the volumes, so that none of them takes it along when it goes.
@@ -336,6 +360,12 @@ public final class VolumeStore: Sendable {
         fileprivate var manifest: String { staged + ".manifest" }
         fileprivate var journal: String { staged + ".journal" }
         fileprivate var reserve: String { staged + ".reserve" }
+    }
+
+    private static func newState(_ key: VolumeKey, _ boot: String, counter: Int?) -> VolumeState {
+        var state = VolumeState(key: key, boot: boot)
+        state.counter = counter ?? 0
+        return state
     }
 
     /// Writes all the bytes of a generation but the new state, and keeps room for that: what may fail shall fail before others hear of it. To
@@ -374,7 +404,7 @@ public final class VolumeStore: Sendable {
     func append(_ prepared: Prepared, to generation: Int, of key: VolumeKey) throws {
         try changing.withLock { _ in
             let path = directory(of: key)
-            var state = contents.withLock { $0.volumes[key]?.state } ?? VolumeState(key: key, boot: boot)
+            var state = contents.withLock { $0.volumes[key]?.state ?? Self.newState(key, boot, counter: $0.counters[key]) }
             guard state.generation == prepared.parent, generation > prepared.parent else {
                 throw VolumeError.conflict("volume \(key.id): generation \(prepared.parent) is no longer the newest here")
             }
@@ -610,22 +640,32 @@ public final class VolumeStore: Sendable {
         }
     }
 
-    /// Forgets a volume and removes it from the disk. Who has pinned a generation keeps reading what is open; the caller sees to it that it
-    /// is not mounted. Blocks.
+    /// Forgets a volume and removes it from the disk. What somebody reads stays until nobody does; the caller sees to it that it is not
+    /// mounted. Blocks.
     func drop(_ key: VolumeKey) throws {
         let path = directory(of: key)
-        changing.withLock { _ in
-            contents.withLock { contents in
-                contents.tables = contents.tables.filter { !$0.key.hasPrefix(path + "/") }
+        let pinned = changing.withLock { _ in
+            let pinned = contents.withLock { contents in
+                let pinned = Set(contents.pins.keys.filter { $0.hasPrefix(path + "/") })
+                contents.orphans.formUnion(pinned)
+                let counter = contents.volumes[key]?.state.counter ?? contents.counters[key]
+                contents.counters[key] = pinned.isEmpty ? nil : counter
+                contents.tables = contents.tables.filter { !$0.key.hasPrefix(path + "/") || pinned.contains($0.key) }
                 contents.volumes[key] = nil
                 digests.forget(key)
+                return pinned
             }
             extras.withLock { $0[path] = nil }
             // The state first: without it, what a crash leaves is no volume.
             forgetState(path)
+            return pinned
         }
         index.removeAll(in: path, of: key.project)
-        try RemoveTree.remove(path)
+        guard !pinned.isEmpty else { return try RemoveTree.remove(path) }
+        for name in try VolumeFiles.names(in: path) where !pinned.contains("\(path)/\(name)") {
+            if name.hasSuffix(".manifest"), pinned.contains("\(path)/\(name.dropLast(".manifest".count))") { continue }
+            try RemoveTree.remove("\(path)/\(name)")
+        }
     }
 }
 

@@ -76,7 +76,7 @@ struct EngineCollectionTests {
     }
 
     private func dropped(_ agent: FakeAgent) async -> [String] {
-        await agent.commands.compactMap { if case .dropVolume(let key) = $0 { key.id } else { nil } }.sorted()
+        await agent.commands.compactMap { if case .dropVolume(let key, upTo: _) = $0 { key.id } else { nil } }.sorted()
     }
 
     private func collect(_ farm: EngineFarm, _ agent: String, _ ids: [String], bytes: Int64, last: Bool) async throws -> [String] {
@@ -100,6 +100,25 @@ struct EngineCollectionTests {
         #expect(try await collect(farm, "a", ["alone"], bytes: 1000, last: true) == ["alone"])
         #expect(await ids(farm) == ["both", "newer"], "nobody has it, so it is no more")
         try await farm.advance(1, alive: agents)
+        await farm.end()
+    }
+
+    @Test func `the last copy stays while another agent's step brings it, waits for it or has it`() async throws {
+        let (farm, agents) = try await farm(["a", "b"])
+        try await publish(key("c"), 10, on: farm)
+        await agents[1].play("RUN one", .hang)
+        var options = BuildOptions()
+        options.require = ["name": "b"]
+        _ = try await farm.submit(Make.plan([Make.stage("main", [Make.run("one", [Make.cache("c")])])]), options: options)
+        try await eventually { await agents[1].received.count == 1 }
+        let id = try #require(await agents[1].received.first?.id)
+        let question = AcquireVolumes(assignment: id, lock: "l", needs: [.init(key: key("c"), sharing: .shared)])
+        _ = try await farm.engine.locateVolumes(question, from: "b")
+        #expect(try await collect(farm, "a", ["c"], bytes: 5, last: true) == [], "b is bringing it")
+        _ = try await farm.engine.acquire(question, from: "b")
+        #expect(try await collect(farm, "a", ["c"], bytes: 5, last: true) == [], "b has its lock")
+        try await farm.engine.release(ReleaseVolumes(lock: "l"), from: "b")
+        #expect(try await collect(farm, "a", ["c"], bytes: 5, last: true) == ["c"])
         await farm.end()
     }
 

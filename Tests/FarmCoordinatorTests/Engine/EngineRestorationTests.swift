@@ -79,7 +79,7 @@ import Testing
         try await agents[1].join(volumes: [HeldVolume(key: key, generation: 4)])
         #expect(await farm.engine.volumes().allSatisfy { $0.id != "c" })
         try await eventually {
-            await agents[1].commands.contains { if case .dropVolume(let dropped) = $0 { dropped == key } else { false } }
+            await agents[1].commands.contains { if case .dropVolume(let dropped, upTo: _) = $0 { dropped == key } else { false } }
         }
         await farm.end()
     }

@@ -118,7 +118,7 @@ public final class AgentService: Sendable {
         case .cancel(let assignment): await parts.runner.cancel(assignment)
         case .export(let order): Task { await Exporter(services: parts.services).export(order) }
         // It waits for the end of what is done with the volume; other commands, and the session's pings, can't.
-        case .dropVolume(let key): Task { await parts.volumes.drop(key) }
+        case .dropVolume(let key, let generation): Task { await parts.volumes.drop(key, upTo: generation) }
         case .copyVolume(let order): Task { await parts.copier.obey(order) }
         case .verifyVolume(let order): await parts.verifier.obey(order)
         case .clock(let time): parts.coordinatorTime.note(time)

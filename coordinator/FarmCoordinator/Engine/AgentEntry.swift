@@ -59,6 +59,8 @@ struct AssignmentEntry {
     var isCancelling = false
     /// The last output of the step that it makes, for builds that come to share it.
     var output = ""
+    /// Volumes that a step of it may be bringing to its agent before it asks for their locks.
+    var brings: Set<VolumeKey> = []
     /// Since when a step of it waits for a lock, where one does.
     var waitsSince: Double?
 }

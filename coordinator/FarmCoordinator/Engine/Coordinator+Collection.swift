@@ -44,14 +44,14 @@ extension Coordinator {
         for agent in agentEntries.values where agent.volumes[key] != nil {
             drop(volume: key, agent.name)
             // Agents that are away hear of it when they come back and say that they have it.
-            send(.dropVolume(key), to: agent.name)
+            send(.dropVolume(key, upTo: volume.removed), to: agent.name)
         }
     }
 
     /// An agent's disk is fuller than it shall be: which of its volumes may go?
     ///
     /// Those first of which another agent that is there has as new a generation, and of each kind those first that no step has used for the
-    /// longest time. The agent does not count as their holder any more, so that no other gives up its copy for the same reason.
+    /// longest time. A last copy stays while a step anywhere has the volume, waits for it or brings it. The agent does not count as their holder any more, so that no other gives up its copy for the same reason.
     public func collect(_ request: CollectVolumes, from agent: String) async throws -> CollectAnswer {
         guard let entry = agentEntries[agent] else { throw EngineError.conflict("\(agent) has no session") }
         guard request.candidates.count <= Self.maximumCandidates else {
@@ -71,7 +71,7 @@ extension Coordinator {
         }
         var freed: Int64 = 0
         var answer = CollectAnswer(volumes: [])
-        for (candidate, isSpare, _) in sorted where isSpare || request.lastCopies {
+        for (candidate, isSpare, _) in sorted where isSpare || (request.lastCopies && !isWanted(candidate.key)) {
             guard freed < request.bytes else { break }
             freed = freed.addingReportingOverflow(max(0, candidate.bytes)).overflow ? .max : freed + max(0, candidate.bytes)
             answer.volumes.append(candidate.key)
@@ -88,6 +88,11 @@ extension Coordinator {
         guard !agentEntries.values.contains(where: { $0.volumes[key] != nil }), let volume = ledger.remove(key) else { return }
         outbox.append(.put(volume))
         logger.warning("a volume is no more: \(reason)", metadata: ["project": "\(key.project)", "volume": "\(key.id)"])
+    }
+
+    /// Whether a step anywhere has the volume, waits for it or brings it.
+    private func isWanted(_ key: VolumeKey) -> Bool {
+        locks.isInUse(key) || assignments.values.contains { $0.brings.contains(key) }
     }
 
     /// Whether nothing is lost with this agent's copy.

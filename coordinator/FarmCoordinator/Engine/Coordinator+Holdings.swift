@@ -32,7 +32,7 @@ extension Coordinator {
         adopt(held, of: agent)
         guard ledger.isCurrent(held) else {
             drop(volume: held.key, agent)
-            return send(.dropVolume(held.key), to: agent)
+            return send(.dropVolume(held.key, upTo: held.generation), to: agent)
         }
         guard agentEntries[agent]?.volumes[held.key] != held.generation else { return }
         agentEntries[agent]?.volumes[held.key] = held.generation

@@ -19,6 +19,7 @@ extension Coordinator {
             granted(
                 locks.ask(
                     VolumeLocks.Request(lock: request.lock, assignment: request.assignment, agent: agent, needs: request.needs)))
+            assignments[request.assignment]?.brings.subtract(request.needs.map(\.key))
             if locks.grantedRequest(request.lock) == nil {
                 sayWaiting(request)
                 pause(request.assignment)
@@ -40,6 +41,7 @@ extension Coordinator {
     public func locateVolumes(_ request: AcquireVolumes, from agent: String) async throws -> VolumesAcquired {
         let entry = try leased(request.assignment, to: agent)
         try check(request, project: builds[entry.stored.build]?.stored.request.project)
+        assignments[request.assignment]?.brings.formUnion(request.needs.map(\.key))
         return VolumesAcquired(volumes: try volumes(request.needs, forks: request.needs.map { _ in false }, for: agent))
     }
 
