@@ -73,7 +73,10 @@ public enum AgentCommand: Codable, Sendable {
     /// Remove what is there of the volume. `upTo`: the newest generation that is meant; one that came since stays. nil for any.
     case dropVolume(VolumeKey, upTo: Int?)
     case copyVolume(CopyOrder)
+    /// Given again when the agent opens a session while it is not answered.
     case verifyVolume(VerifyOrder)
+    /// Nobody waits for that verification (``VerifyOrder/id``) any more.
+    case cancelVerify(String)
     /// Sent now and then, so that both ends notice a dead connection.
     case ping
     /// The coordinator's wall clock, by which grants expire. Sent as often.

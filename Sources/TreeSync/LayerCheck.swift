@@ -37,12 +37,12 @@ public struct LayerCheck {
     /// - Parameters:
     ///   - table: the layer's manifest.
     ///   - base: the generation that the layer stands upon.
-    /// - Throws: `CancellationError`.
-    public mutating func run(_ table: ManifestTable, upon base: any GenerationLookup) throws {
+    ///   - proceed: called for each name; what it throws ends the check.
+    public mutating func run(_ table: ManifestTable, upon base: any GenerationLookup, proceed: () throws -> Void = {}) throws {
         var puts = ManifestCursor(puts: table)
         var named = Named(table)
         while try puts.advance() {
-            if Task.isCancelled { throw CancellationError() }
+            try proceed()
             guard faults.count < Self.faultLimit else { return }
             let entry = try puts.entry()
             names += 1

@@ -1,3 +1,4 @@
+import BlockingIO
 import FarmAPI
 import Glibc
 import Testing
@@ -167,8 +168,28 @@ struct VerificationTests {
             try shell("rm d/file d/hard", in: layer(one, 0))
             let report = await one.service.verify(try await order(farm, for: "one"))
             #expect(report.outcome == .dropped && report.left == 0)
-            #expect(one.store.held().isEmpty && access(one.store.directory(of: key), F_OK) != 0)
+            #expect(one.store.held().isEmpty)
+            // It goes with the last who reads it.
+            while VolumeFiles.exists(one.store.directory(of: key)) { try await Task.sleep(for: .milliseconds(5)) }
             #expect(await farm.coordinator.holders(key).isEmpty)
+            await one.stop()
+        }
+    }
+
+    @Test func `a verification that nobody waits for any more reads no further`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            let order = VerifyOrder(id: "1", key: key, head: 1, holders: [])
+            let report = await Task {
+                withUnsafeCurrentTask { $0?.cancel() }
+                return await one.service.verify(order)
+            }.value
+            #expect(report.outcome == .unverified && report.files == 0)
+            let snapshot = try #require(one.store.snapshot(of: key))
+            let interruption = Interruption()
+            interruption.interrupt()
+            #expect(throws: CancellationError.self) { try one.store.check(snapshot, interruption) }
             await one.stop()
         }
     }

@@ -1,7 +1,10 @@
 import FarmAPI
 
 /// How long requests to the coordinator are repeated while it can't be reached: it may be starting again.
-struct RetryPolicy: Sendable {
+public struct RetryPolicy: Sendable {
+    /// For what somebody waits for.
+    public static let standard = RetryPolicy()
+
     /// Between the first two attempts; doubles up to ``longestPause``.
     var firstPause = Duration.milliseconds(100)
     var longestPause = Duration.seconds(5)
@@ -9,7 +12,7 @@ struct RetryPolicy: Sendable {
     var patience: Duration? = .seconds(120)
 
     /// Repeats the body while it throws what may pass. A refusal does not pass, nor does cancellation.
-    func run<T: Sendable>(_ body: @Sendable () async throws -> T) async throws -> T {
+    public func run<T: Sendable>(_ body: @Sendable () async throws -> T) async throws -> T {
         let start = ContinuousClock.now
         var pause = firstPause
         while true {

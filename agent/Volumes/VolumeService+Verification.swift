@@ -27,25 +27,32 @@ extension VolumeService {
         var report = VerifyReport(
             id: order.id, generation: snapshot.generation, left: snapshot.generation, files: 0, bytes: 0, damage: [], outcome: .sound)
         do {
-            let findings = try await BlockingPool.shared.run { [store] in try store.check(snapshot) }
+            let findings = try await BlockingPool.shared.run { [store] interruption in try store.check(snapshot, interruption) }
             report.files = findings.names
             report.bytes = findings.bytes
             report.damage = findings.faults.prefix(VolumeVerification.damageLimit).map {
                 VolumeDamage(path: TreePaths.text($0.path), what: $0.what)
             }
             guard let lowest = findings.lowest else { return report }
-            return await locked(order.key) { () -> VerifyReport? in
-                await settle(order.key)
-                guard store.layerNames(of: order.key).contains(lowest) else { return nil }
-                logger.error(
-                    "volume is damaged",
-                    metadata: ["project": "\(order.key.project)", "volume": "\(order.key.id)", "damage": "\(report.damage.prefix(3))"])
-                return await mend(order, findings, lowest, report)
-            }
+            // To its end: one that is cancelled might have removed what is damaged and brought nothing.
+            return await Task { [report] in await mendLocked(order, findings, lowest, report) }.value
         } catch {
             report.outcome = report.damage.isEmpty ? .unverified : .damaged
             report.error = "\(error)"
             return report
+        }
+    }
+
+    private func mendLocked(
+        _ order: VerifyOrder, _ findings: VolumeStore.Findings, _ lowest: String, _ report: VerifyReport
+    ) async -> VerifyReport? {
+        await locked(order.key) {
+            await settle(order.key)
+            guard store.layerNames(of: order.key).contains(lowest) else { return nil }
+            logger.error(
+                "volume is damaged",
+                metadata: ["project": "\(order.key.project)", "volume": "\(order.key.id)", "damage": "\(report.damage.prefix(3))"])
+            return await mend(order, findings, lowest, report)
         }
     }
 

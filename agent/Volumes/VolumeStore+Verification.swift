@@ -1,3 +1,4 @@
+import BlockingIO
 import FarmAPI
 import Glibc
 import TreeSync
@@ -17,7 +18,7 @@ extension VolumeStore {
     }
 
     /// Reads every file of a generation's layers and compares it with the manifests. Blocks, for as long as that takes.
-    func check(_ snapshot: VolumeSnapshot) throws -> Findings {
+    func check(_ snapshot: VolumeSnapshot, _ interruption: Interruption = Interruption()) throws -> Findings {
         var findings = Findings()
         var below: [ManifestTable] = []
         for layer in snapshot.layers {
@@ -27,7 +28,7 @@ extension VolumeStore {
                 // Not the one that was read before: the file may have been damaged since.
                 let table = try ManifestTable(file: layer + ".manifest")
                 var check = try LayerCheck(directory: layer)
-                try check.run(table, upon: GenerationIndex(below))
+                try check.run(table, upon: GenerationIndex(below)) { try interruption.check() }
                 below.append(table)
                 findings.names += check.names
                 findings.bytes &+= check.bytes

@@ -20,6 +20,8 @@ struct EngineVerificationTests {
         return (farm, agents)
     }
 
+    private var held: [HeldVolume] { ["c", "d"].map { HeldVolume(key: key($0), generation: 1) } }
+
     private func orders(_ agent: FakeAgent) async -> [VerifyOrder] {
         await agent.commands.compactMap { if case .verifyVolume(let order) = $0 { order } else { nil } }
     }
@@ -65,6 +67,52 @@ struct EngineVerificationTests {
         #expect(lost == 1)
         let left = await farm.engine.volumes().map(\.id)
         #expect(left == ["d"])
+        await farm.end()
+    }
+
+    @Test func `an agent that is restarted before it answers is told as such at once`() async throws {
+        let (farm, agents) = try await farm(["a"])
+        let stream = try await farm.engine.verify(project: "p", id: "c")
+        try await eventually { await orders(agents[0]).count == 1 }
+        // Quicker than any tick.
+        await agents[0].die()
+        try await agents[0].join(volumes: held)
+        var rows: [VolumeVerification] = []
+        for await row in stream { rows.append(row) }
+        #expect(rows.map(\.outcome) == [.unverified])
+        #expect(rows.first?.error?.contains("restarted") == true)
+        await farm.end()
+    }
+
+    @Test func `an agent that only lost its connection gets the order again, and its answer counts`() async throws {
+        let (farm, agents) = try await farm(["a"])
+        let stream = try await farm.engine.verify(project: "p", id: "c")
+        try await eventually { await orders(agents[0]).count == 1 }
+        await agents[0].lose()
+        try await farm.advance(1, alive: [])
+        try await agents[0].join(volumes: held)
+        try await eventually { await orders(agents[0]).count == 2 }
+        let both = await orders(agents[0])
+        #expect(both[0].id == both[1].id)
+        try await farm.engine.verified(report(both[0], .sound), from: "a")
+        var rows: [VolumeVerification] = []
+        for await row in stream { rows.append(row) }
+        #expect(rows.map(\.outcome) == [.sound])
+        await farm.end()
+    }
+
+    @Test func `agents stop when nobody waits for their findings any more`() async throws {
+        let (farm, agents) = try await farm(["a"])
+        do {
+            let stream = try await farm.engine.verify(project: "p", id: "c")
+            try await eventually { await orders(agents[0]).count == 1 }
+            _ = stream
+        }
+        let id = try #require(await orders(agents[0]).first?.id)
+        try await eventually {
+            try await farm.advance(1, alive: agents)
+            return await agents[0].commands.contains { if case .cancelVerify(id) = $0 { true } else { false } }
+        }
         await farm.end()
     }
 

@@ -130,6 +130,18 @@ import Testing
         #expect(plan(41) != nil)
     }
 
+    @Test func `an order whose outcome never comes is given again, to another agent first, after the time that its bytes may take`() {
+        var copies = VolumeCopies()
+        copies.suspect(Self.key)
+        let agents = [agent("a", 1), agent("b", nil), agent("c", nil)]
+        func plan(_ now: Double) -> String? { copies.plan(agents: agents, head: { _ in (1, 400_000_000) }, now: now, policy).first?.agent }
+        #expect(plan(0) == nil)
+        #expect(plan(5) == "b")
+        #expect(plan(5 + 999) == nil)
+        #expect(plan(5 + 1000) == nil, "it counts as a failure")
+        #expect(plan(5 + 1000 + policy.pause) == "c")
+    }
+
     @Test func `a volume that is no more leaves nothing here`() {
         var copies = VolumeCopies()
         copies.suspect(Self.key)

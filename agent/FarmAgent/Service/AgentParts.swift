@@ -107,7 +107,8 @@ struct AgentParts: Sendable {
             keeper: DiskKeeper(
                 path: data.path, high: configuration.volumeHigh, low: configuration.volumeLow, volumes: volumes, layers: layers, api: api,
                 isBusy: { await !runner.isIdle }, removed: { holdings.removed($0) }, logger: logger),
-            verifier: VolumeVerifier(volumes: volumes, api: api, logger: logger),
+            verifier: VolumeVerifier(
+                verify: { await volumes.verify($0) }, post: { try await api.post("/api/v1/agent/volumes/verified", $0) }, logger: logger),
             peers: peers,
             peerServer: PeerServer(
                 store: volumeStore, layers: layers, now: { coordinatorTime.now }, disclaim: { await volumes.correct($0) }),

@@ -121,6 +121,7 @@ public final class AgentService: Sendable {
         case .dropVolume(let key, let generation): Task { await parts.volumes.drop(key, upTo: generation) }
         case .copyVolume(let order): Task { await parts.copier.obey(order) }
         case .verifyVolume(let order): await parts.verifier.obey(order)
+        case .cancelVerify(let id): await parts.verifier.cancel(id)
         case .clock(let time): parts.coordinatorTime.note(time)
         case .ping: break
         }

@@ -30,9 +30,9 @@ struct VolumeCopier: Sendable {
                 ])
         }
         do {
-            try await api.post("/api/v1/agent/volumes/copied", outcome)
+            try await RetryPolicy.standard.run { [api] in try await api.post("/api/v1/agent/volumes/copied", outcome) }
         } catch {
-            // The hello of the next session tells what is here, and ends the order.
+            // The hello of the next session tells what is here, and ends the order; else the coordinator takes it for failed in time.
             logger.debug("a copy was not told", metadata: ["volume": "\(order.key.id)", "error": "\(error)"])
         }
     }

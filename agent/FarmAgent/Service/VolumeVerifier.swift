@@ -3,30 +3,51 @@ import Logging
 import Volumes
 
 /// Obeys the coordinator's orders to verify volumes, one after the other: each reads as fast as the disk gives.
-actor VolumeVerifier {
-    private let volumes: VolumeService
-    private let api: APIClient
+public actor VolumeVerifier {
+    private let verify: @Sendable (VerifyOrder) async -> VerifyReport
+    private let post: @Sendable (VerifyReport) async throws -> Void
     private let logger: Logger
     private var last: Task<Void, Never>?
+    /// What is being done or waits, by the order's id.
+    private var tasks: [String: Task<Void, Never>] = [:]
 
-    init(volumes: VolumeService, api: APIClient, logger: Logger) {
-        self.volumes = volumes
-        self.api = api
+    /// - Parameters:
+    ///   - verify: ends early, with any report, when its task is cancelled.
+    ///   - post: tells the coordinator; repeated while it can't be reached.
+    public init(
+        verify: @escaping @Sendable (VerifyOrder) async -> VerifyReport, post: @escaping @Sendable (VerifyReport) async throws -> Void,
+        logger: Logger
+    ) {
+        self.verify = verify
+        self.post = post
         self.logger = logger
     }
 
-    /// Returns at once.
-    func obey(_ order: VerifyOrder) {
+    /// Returns at once. An order that is given again, because the connection was lost, changes nothing.
+    public func obey(_ order: VerifyOrder) {
+        guard tasks[order.id] == nil else { return }
         let earlier = last
-        last = Task { [volumes, api, logger] in
+        let task = Task {
             await earlier?.value
-            let report = await volumes.verify(order)
-            do {
-                try await api.post("/api/v1/agent/volumes/verified", report)
-            } catch {
-                // Who waits for it hears that the agent did not answer.
-                logger.warning("a verification was not told", metadata: ["volume": "\(order.key.id)", "error": "\(error)"])
-            }
+            await work(order)
+            tasks[order.id] = nil
+        }
+        tasks[order.id] = task
+        last = task
+    }
+
+    /// Nobody waits for it any more.
+    public func cancel(_ id: String) { tasks[id]?.cancel() }
+
+    private func work(_ order: VerifyOrder) async {
+        guard !Task.isCancelled else { return }
+        let report = await verify(order)
+        guard !Task.isCancelled else { return }
+        do {
+            try await RetryPolicy.standard.run { [post] in try await post(report) }
+        } catch {
+            // Who waits for it hears that the agent did not answer, when this agent is lost or was restarted.
+            logger.warning("a verification was not told", metadata: ["volume": "\(order.key.id)", "error": "\(error)"])
         }
     }
 }

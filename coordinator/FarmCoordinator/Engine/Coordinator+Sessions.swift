@@ -40,6 +40,7 @@ extension Coordinator {
         // The first line, before anything that a task that settles meanwhile may deliver.
         commands.yield(.welcome(grantKey: grants.publicKey, heartbeat: settings.heartbeat))
         reconcile(agent, running: Set(hello.assignments), isRestarted: isRestarted, wasLost: before?.isLost ?? false)
+        resumeVerifications(of: agent, isRestarted: isRestarted)
         logger.info(
             "an agent has joined",
             metadata: ["agent": "\(agent)", "slots": "\(entry.stored.slots)", "runtime": "\(hello.runtime)", "restarted": "\(isRestarted)"])

@@ -46,14 +46,32 @@ extension Coordinator {
                 continuation.yield(Self.unverified(key, agent: agent.name, generation: agent.volumes[key] ?? 0, "the agent is lost"))
                 continue
             }
-            let number = newNumber()
-            verifications["\(number)"] = Verification(key: key, agent: agent.name, continuation: continuation, request: request)
-            send(
-                .verifyVolume(
-                    VerifyOrder(
-                        id: "\(number)", key: key, head: ledger.head(of: key), holders: try self.holders(of: key, for: agent.name))),
-                to: agent.name)
+            // An agent may still be at work for a coordinator that was there before this one.
+            let id = "\(newNumber())-\(String(UInt64.random(in: .min ... .max), radix: 36))"
+            verifications[id] = Verification(key: key, agent: agent.name, continuation: continuation, request: request)
+            try send(id, key, to: agent.name)
         }
+    }
+
+    private func send(_ id: String, _ key: VolumeKey, to agent: String) throws {
+        let holders = try holders(of: key, for: agent)
+        send(.verifyVolume(VerifyOrder(id: id, key: key, head: ledger.head(of: key), holders: holders)), to: agent)
+    }
+
+    /// The agent has opened a session: another process has forgotten its orders, the same one may not have got them all.
+    func resumeVerifications(of agent: String, isRestarted: Bool) {
+        for (id, verification) in verifications where verification.agent == agent {
+            if isRestarted || (try? send(id, verification.key, to: agent)) == nil {
+                end(id, "the agent was restarted before it answered")
+            }
+        }
+    }
+
+    private func end(_ id: String, _ reason: String) {
+        guard let verification = verifications.removeValue(forKey: id) else { return }
+        let generation = agentEntries[verification.agent]?.volumes[verification.key] ?? 0
+        verification.continuation.yield(Self.unverified(verification.key, agent: verification.agent, generation: generation, reason))
+        endIfDone(verification.request, verification.continuation)
     }
 
     private static func unverified(_ key: VolumeKey, agent: String, generation: Int, _ reason: String) -> VolumeVerification {
@@ -85,20 +103,18 @@ extension Coordinator {
     /// The agents that are gone will not answer. Called by the tick.
     func expireVerifications() {
         for (id, verification) in verifications {
-            let agent = agentEntries[verification.agent]
-            if let agent, agent.session != nil, isReachable(agent) { continue }
-            verifications[id] = nil
-            verification.continuation.yield(
-                Self.unverified(
-                    verification.key, agent: verification.agent, generation: agent?.volumes[verification.key] ?? 0,
-                    "the agent was lost before it answered"))
-            endIfDone(verification.request, verification.continuation)
+            // Without a session it may open the next one.
+            if let agent = agentEntries[verification.agent], isReachable(agent) { continue }
+            end(id, "the agent was lost before it answered")
         }
     }
 
-    /// Nobody waits for them any more.
+    /// Nobody waits for them any more. The next tick settles.
     func forgetVerifications(request: Int) {
-        for (id, verification) in verifications where verification.request == request { verifications[id] = nil }
+        for (id, verification) in verifications where verification.request == request {
+            verifications[id] = nil
+            send(.cancelVerify(id), to: verification.agent)
+        }
     }
 
     private func endIfDone(_ request: Int, _ continuation: AsyncStream<VolumeVerification>.Continuation) {

@@ -24,6 +24,10 @@ struct VolumeCopies {
         var longestPause: Double = 600
         /// An agent that is lost may be starting again: what it has counts for so long.
         var absence: Double = 60
+        /// An order that was not answered for so long, and for its bytes at ``slowest``, has failed: the answer may have been lost.
+        var answer: Double = 900
+        /// Bytes a second.
+        var slowest: Double = 4_000_000
         /// An agent that had to remove volumes gets none for so long.
         var tight: Double = 600
     }
@@ -54,6 +58,8 @@ struct VolumeCopies {
         var generation: Int
         /// The agent that is to be asked first.
         var source: String
+        /// By the clock of ``plan(agents:head:now:_:)``.
+        var expires: Double
     }
 
     private struct Failures {
@@ -108,6 +114,9 @@ struct VolumeCopies {
         agents: [Agent], head: (VolumeKey) -> (generation: Int, bytes: Int64)?, now: Double, _ policy: Policy
     ) -> [Order] {
         var new: [Order] = []
+        for order in orders.values where now >= order.expires {
+            ended(order.key, on: order.agent, isDone: false, now: now, policy)
+        }
         var load: [String: Int] = [:]
         var sent: [String: Int] = [:]
         for order in orders.values {
@@ -125,7 +134,9 @@ struct VolumeCopies {
                     && (agent.freeBytes.map { $0 / Self.room > wanted.bytes } ?? true)
             }.min { preference(of: $0, key) < preference(of: $1, key) }
             guard let best else { continue }
-            let order = Order(key: key, agent: best.name, generation: wanted.generation, source: source.name)
+            let order = Order(
+                key: key, agent: best.name, generation: wanted.generation, source: source.name,
+                expires: now + policy.answer + Double(wanted.bytes) / policy.slowest)
             orders[key] = order
             load[best.name, default: 0] += 1
             sent[source.name, default: 0] += 1
