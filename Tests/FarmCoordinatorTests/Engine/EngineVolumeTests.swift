@@ -43,6 +43,19 @@ import Testing
         await farm.end()
     }
 
+    @Test func `who has a volume is known after a restart, before and after its holder is back`() async throws {
+        let (farm, agents) = try await farm(["a"])
+        _ = try await farm.engine.publish(publication(0, "x"), from: "a")
+        try await farm.restart()
+        var holders = await farm.engine.volumes().map { $0.holders.map(\.agent) }
+        #expect(holders == [["a"]])
+        await agents[0].move(to: farm.engine)
+        try await agents[0].join(volumes: [HeldVolume(key: publication(0, "x").key, generation: 1)])
+        holders = await farm.engine.volumes().map { $0.holders.map(\.agent) }
+        #expect(holders == [["a"]])
+        await farm.end()
+    }
+
     @Test func `a delta that is announced again is the same generation, also after a restart`() async throws {
         let (farm, agents) = try await farm(["a"])
         _ = try await farm.engine.publish(publication(0, "x"), from: "a")

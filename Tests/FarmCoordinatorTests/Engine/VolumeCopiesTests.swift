@@ -153,3 +153,13 @@ import Testing
         #expect(copies.orders.isEmpty)
     }
 }
+
+extension VolumeCopies {
+    /// With who has what taken from the agents themselves.
+    fileprivate mutating func plan(
+        agents: [Agent], head: (VolumeKey) -> (generation: Int, bytes: Int64)?, now: Double, _ policy: Policy
+    ) -> [Order] {
+        plan(
+            agents: agents, holders: { key in Set(agents.filter { $0.volumes[key] != nil }.map(\.name)) }, head: head, now: now, policy)
+    }
+}

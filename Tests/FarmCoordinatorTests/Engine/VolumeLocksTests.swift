@@ -25,6 +25,24 @@ import Testing
         #expect(locks.release("3").map(\.lock) == ["4"])
     }
 
+    @Test func `a volume is in use until the last that has it or waits for it has gone`() {
+        let known = Self.request("1", Self.need("v", .locked), Self.need("v", .shared), Self.need("w", .shared))
+        var locks = VolumeLocks(granted: [known])
+        let (v, w) = (Self.need("v", .shared).key, Self.need("w", .shared).key)
+        #expect(locks.ask(known).isEmpty, "it has it already")
+        #expect(locks.isInUse(v) && locks.isInUse(w))
+        #expect(locks.ask(Self.request("2", Self.need("v", .locked))).isEmpty)
+        #expect(locks.release("1").map(\.lock) == ["2"])
+        #expect(locks.isInUse(v) && !locks.isInUse(w))
+        #expect(locks.ask(Self.request("3", Self.need("v", .locked))).isEmpty)
+        #expect(locks.release("3").isEmpty)
+        #expect(locks.isInUse(v))
+        #expect(locks.release("3").isEmpty, "it is gone")
+        #expect(locks.isInUse(v) && locks.isInUse(v, by: "a") && !locks.isInUse(v, by: "b"))
+        #expect(locks.release("2").isEmpty)
+        #expect(!locks.isInUse(v) && !locks.isInUse(v, by: "a"))
+    }
+
     @Test func `A,B and B,A do not wait for each other`() {
         var locks = VolumeLocks()
         #expect(locks.ask(Self.request("1", Self.need("a", .locked), Self.need("b", .locked))).count == 1)

@@ -12,7 +12,7 @@ extension Coordinator {
     func keepQuotas() {
         guard !quotaSuspects.isEmpty else { return }
         var volumes: [String: [StoredVolume]] = [:]
-        for volume in ledger.current where quotaSuspects.contains(volume.key.project) {
+        for volume in ledger.living where quotaSuspects.contains(volume.key.project) {
             volumes[volume.key.project, default: []].append(volume)
         }
         for project in quotaSuspects.sorted() {
@@ -41,7 +41,7 @@ extension Coordinator {
     func remove(volume key: VolumeKey) {
         guard let volume = ledger.remove(key) else { return }
         outbox.append(.put(volume))
-        for agent in agentEntries.values where agent.volumes[key] != nil {
+        for agent in agents(holding: key) {
             drop(volume: key, agent.name)
             // Agents that are away hear of it when they come back and say that they have it.
             send(.dropVolume(key, upTo: volume.removed), to: agent.name)
@@ -85,7 +85,7 @@ extension Coordinator {
 
     /// Nobody has any generation of it any more: its next use starts empty.
     func forgetIfGone(_ key: VolumeKey, reason: String) {
-        guard !agentEntries.values.contains(where: { $0.volumes[key] != nil }), let volume = ledger.remove(key) else { return }
+        guard volumeHolders[key] == nil, let volume = ledger.remove(key) else { return }
         outbox.append(.put(volume))
         logger.warning("a volume is no more: \(reason)", metadata: ["project": "\(key.project)", "volume": "\(key.id)"])
     }
@@ -98,7 +98,7 @@ extension Coordinator {
     /// Whether nothing is lost with this agent's copy.
     private func isSpare(_ key: VolumeKey, on agent: AgentEntry) -> Bool {
         guard let own = agent.volumes[key], ledger.isCurrent(HeldVolume(key: key, generation: own)) else { return true }
-        return agentEntries.values.contains { other in
+        return agents(holding: key).contains { other in
             other.name != agent.name && isSafe(other) && (other.volumes[key] ?? 0) >= own
         }
     }

@@ -12,11 +12,11 @@ extension Coordinator {
         let now = clock.monotonic()
         if now - lastSweep >= Self.copySweep {
             lastSweep = now
-            for volume in ledger.current { copies.suspect(volume.key) }
+            for volume in ledger.living { copies.suspect(volume.key) }
         }
         guard copies.hasSuspects else { return }
         let orders = copies.plan(
-            agents: copyAgents(),
+            agents: copyAgents(), holders: { volumeHolders[$0] ?? [] },
             head: { key in
                 let head = ledger.head(of: key)
                 return head > 0 ? (head, ledger.volumes[key]?.bytes ?? 0) : nil

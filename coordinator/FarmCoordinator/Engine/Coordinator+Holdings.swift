@@ -11,6 +11,9 @@ extension Coordinator {
             || (layerHolders[layer.diffID] ?? []).contains { name in agentEntries[name].map { isReachable($0) } ?? false }
     }
 
+    /// The agents that have any generation of a volume.
+    func agents(holding key: VolumeKey) -> [AgentEntry] { (volumeHolders[key] ?? []).compactMap { agentEntries[$0] } }
+
     func hold(_ layer: LayerDescriptor, _ agent: String) {
         guard agentEntries[agent]?.layers.insert(layer.diffID).inserted == true else { return }
         layerHolders[layer.diffID, default: []].insert(agent)
@@ -36,6 +39,7 @@ extension Coordinator {
         }
         guard agentEntries[agent]?.volumes[held.key] != held.generation else { return }
         agentEntries[agent]?.volumes[held.key] = held.generation
+        volumeHolders[held.key, default: []].insert(agent)
         scheduler.hold(volume: Grant.object(of: held.key), generation: held.generation, agent: agent)
         copies.suspect(held.key)
         outbox.append(.put(held, agent: agent))
@@ -59,6 +63,8 @@ extension Coordinator {
 
     func drop(volume: VolumeKey, _ agent: String) {
         guard agentEntries[agent]?.volumes.removeValue(forKey: volume) != nil else { return }
+        volumeHolders[volume]?.remove(agent)
+        if volumeHolders[volume]?.isEmpty == true { volumeHolders[volume] = nil }
         scheduler.drop(volume: Grant.object(of: volume), agent: agent)
         copies.suspect(volume)
         outbox.append(.remove(volume: volume, from: agent))

@@ -19,6 +19,7 @@ extension Coordinator {
             profile(agent.name)
             for layer in entry.layers { scheduler.hold(layer, agent: agent.name) }
             for (key, generation) in entry.volumes {
+                volumeHolders[key, default: []].insert(agent.name)
                 scheduler.hold(volume: Grant.object(of: key), generation: generation, agent: agent.name)
             }
         }

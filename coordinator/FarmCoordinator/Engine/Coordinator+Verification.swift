@@ -37,7 +37,7 @@ extension Coordinator {
     }
 
     private func order(_ key: VolumeKey, _ request: Int, _ continuation: AsyncStream<VolumeVerification>.Continuation) throws {
-        let holders = agentEntries.values.filter { $0.volumes[key] != nil }.sorted { $0.name < $1.name }
+        let holders = agents(holding: key).sorted { $0.name < $1.name }
         if holders.isEmpty {
             continuation.yield(Self.unverified(key, agent: "", generation: 0, "no agent has it"))
         }

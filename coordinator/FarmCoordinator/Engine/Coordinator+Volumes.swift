@@ -89,15 +89,15 @@ extension Coordinator {
 
     /// All volumes, by project and id.
     public func volumes() async -> [VolumeDescription] {
-        let copies = safeCopies()
         return ledger.current.map { volume in
-            let holders = agentEntries.values.compactMap { agent in
+            let agents = agents(holding: volume.key)
+            let holders = agents.compactMap { agent in
                 agent.volumes[volume.key].map { VolumeDescription.Holder(agent: agent.name, generation: $0) }
             }
             var description = VolumeDescription(
                 project: volume.key.project, id: volume.key.id, platform: volume.key.platform, generation: volume.head,
                 bytes: volume.bytes, files: volume.files, holders: holders.sorted { $0.agent < $1.agent })
-            description.copies = copies[volume.key, default: 0]
+            description.copies = agents.count { isSafe($0) && $0.volumes[volume.key] == volume.head }
             description.lastUsed = volume.lastUse == Timestamp(nanoseconds: 0) ? nil : volume.lastUse
             description.changedAt = volume.publications.last?.time
             description.inUse = locks.isInUse(volume.key)
@@ -184,8 +184,7 @@ extension Coordinator {
     }
 
     func holders(of key: VolumeKey, for agent: String) throws -> [Holder] {
-        let names = agentEntries.values.filter { $0.name != agent && $0.volumes[key] != nil }.map(\.name)
-        return try holders(names, of: Grant.object(of: key), for: agent) { $0.volumes[key] }
+        try holders((volumeHolders[key] ?? []).filter { $0 != agent }, of: Grant.object(of: key), for: agent) { $0.volumes[key] }
     }
 
     // The newest generation that can be had serves; the build says so.
@@ -194,7 +193,7 @@ extension Coordinator {
         for key in Set(request.needs.map(\.key)) {
             let head = ledger.head(of: key)
             guard head > 0 else { continue }
-            let newest = agentEntries.values.filter { isReachable($0) }.compactMap { $0.volumes[key] }.max() ?? 0
+            let newest = agents(holding: key).filter { isReachable($0) }.compactMap { $0.volumes[key] }.max() ?? 0
             guard newest < head else { continue }
             let instead = newest > 0 ? "generation \(newest) is used" : "it starts empty"
             emit(.warning(text: "volume \(key.id): no agent that has generation \(head) is there; \(instead)"), run)

@@ -33,6 +33,8 @@ public actor Coordinator {
     var assignments: [String: AssignmentEntry] = [:]
     /// Agents by layer.
     var layerHolders: [Digest: Set<String>] = [:]
+    /// Agents by volume, whatever generation they have.
+    var volumeHolders: [VolumeKey: Set<String>] = [:]
     var layersAtCoordinator: Set<Digest> = []
     var ledger = VolumeLedger()
     var locks = VolumeLocks()

@@ -58,7 +58,7 @@ struct VolumeCopies {
         var generation: Int
         /// The agent that is to be asked first.
         var source: String
-        /// By the clock of ``plan(agents:head:now:_:)``.
+        /// By the clock of ``plan(agents:holders:head:now:_:)``.
         var expires: Double
     }
 
@@ -108,10 +108,12 @@ struct VolumeCopies {
     /// Decides what is to be copied now, and takes it as ordered.
     ///
     /// - Parameters:
+    ///   - holders: names of agents that have any generation of a volume.
     ///   - head: a volume's newest generation and its bytes; nil for one that is no more.
     ///   - now: by a monotonic clock.
     mutating func plan(
-        agents: [Agent], head: (VolumeKey) -> (generation: Int, bytes: Int64)?, now: Double, _ policy: Policy
+        agents: [Agent], holders: (VolumeKey) -> Set<String>, head: (VolumeKey) -> (generation: Int, bytes: Int64)?, now: Double,
+        _ policy: Policy
     ) -> [Order] {
         var new: [Order] = []
         for order in orders.values where now >= order.expires {
@@ -123,15 +125,18 @@ struct VolumeCopies {
             load[order.agent, default: 0] += 1
             sent[order.source, default: 0] += 1
         }
-        for (key, wanted) in needy(agents, head, now, policy) {
-            let source = agents.filter { agent in
-                agent.isReachable && agent.volumes[key] == wanted.generation && sent[agent.name, default: 0] < policy.sending
-            }.min { (sent[$0.name, default: 0], $0.running, $0.name) < (sent[$1.name, default: 0], $1.running, $1.name) }
+        let named = Dictionary(agents.map { ($0.name, $0) }) { first, _ in first }
+        var receivers = agents.filter { agent in
+            agent.isConnected && agent.isReachable && !agent.isDraining && !agent.isTight
+                && load[agent.name, default: 0] < policy.concurrency
+        }
+        for (key, holding, wanted) in needy(named, holders, head, now, policy) {
+            if receivers.isEmpty { break }
+            let source = holding.filter { $0.isReachable && sent[$0.name, default: 0] < policy.sending }
+                .min { (sent[$0.name, default: 0], $0.running, $0.name) < (sent[$1.name, default: 0], $1.running, $1.name) }
             guard let source else { continue }
-            let best = agents.filter { agent in
-                agent.isConnected && agent.isReachable && !agent.isDraining && !agent.isTight && agent.volumes[key] != wanted.generation
-                    && load[agent.name, default: 0] < policy.concurrency
-                    && (agent.freeBytes.map { $0 / Self.room > wanted.bytes } ?? true)
+            let best = receivers.filter { agent in
+                agent.volumes[key] != wanted.generation && (agent.freeBytes.map { $0 / Self.room > wanted.bytes } ?? true)
             }.min { preference(of: $0, key) < preference(of: $1, key) }
             guard let best else { continue }
             let order = Order(
@@ -139,6 +144,7 @@ struct VolumeCopies {
                 expires: now + policy.answer + Double(wanted.bytes) / policy.slowest)
             orders[key] = order
             load[best.name, default: 0] += 1
+            if load[best.name, default: 0] >= policy.concurrency { receivers.removeAll { $0.name == best.name } }
             sent[source.name, default: 0] += 1
             new.append(order)
         }
@@ -147,16 +153,17 @@ struct VolumeCopies {
 
     /// Volumes that shall be copied now, those first that only draining agents have, then those that have waited longest.
     private mutating func needy(
-        _ agents: [Agent], _ head: (VolumeKey) -> (generation: Int, bytes: Int64)?, _ now: Double, _ policy: Policy
-    ) -> [(VolumeKey, (generation: Int, bytes: Int64))] {
-        var found: [(key: VolumeKey, head: (generation: Int, bytes: Int64), urgent: Bool, since: Double)] = []
+        _ agents: [String: Agent], _ holders: (VolumeKey) -> Set<String>, _ head: (VolumeKey) -> (generation: Int, bytes: Int64)?,
+        _ now: Double, _ policy: Policy
+    ) -> [(VolumeKey, holders: [Agent], (generation: Int, bytes: Int64))] {
+        var found: [(key: VolumeKey, holders: [Agent], head: (generation: Int, bytes: Int64), urgent: Bool, since: Double)] = []
         for key in suspects {
             guard let newest = head(key) else {
                 forget(key)
                 continue
             }
             if heads[key]?.generation != newest.generation { heads[key] = (newest.generation, now) }
-            let holders = agents.filter { $0.volumes[key] == newest.generation }
+            let holders = holders(key).compactMap { agents[$0] }.filter { $0.volumes[key] == newest.generation }
             let safe = holders.count { !$0.isDraining && ($0.isReachable || $0.silence <= policy.absence) }
             guard safe < max(1, policy.copies) else {
                 suspects.remove(key)
@@ -168,12 +175,12 @@ struct VolumeCopies {
             guard orders[key] == nil, holders.contains(where: \.isReachable), now >= failures[key]?.notBefore ?? now else { continue }
             let urgent = safe == 0
             let settled = now - (heads[key]?.since ?? now) >= policy.settle || now - since >= policy.patience
-            if urgent || settled { found.append((key, newest, urgent, since)) }
+            if urgent || settled { found.append((key, holders, newest, urgent, since)) }
         }
         found.sort { a, b in
             (a.urgent ? 0 : 1, a.since, a.key.project, a.key.id) < (b.urgent ? 0 : 1, b.since, b.key.project, b.key.id)
         }
-        return found.map { ($0.key, $0.head) }
+        return found.map { ($0.key, $0.holders, $0.head) }
     }
 
     private mutating func forget(_ key: VolumeKey) {

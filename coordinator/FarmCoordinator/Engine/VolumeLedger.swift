@@ -129,8 +129,13 @@ struct VolumeLedger {
 
     /// Volumes that are there, by project and id.
     var current: [StoredVolume] {
-        volumes.values.filter { $0.head > $0.removed }.sorted {
-            ($0.key.project, $0.key.id, $0.key.platform.description) < ($1.key.project, $1.key.id, $1.key.platform.description)
+        living.sorted { a, b in
+            if a.key.project != b.key.project { return a.key.project < b.key.project }
+            if a.key.id != b.key.id { return a.key.id < b.key.id }
+            return a.key.platform.description < b.key.platform.description
         }
     }
+
+    /// The same in any order.
+    var living: some Sequence<StoredVolume> { volumes.values.lazy.filter { $0.head > $0.removed } }
 }

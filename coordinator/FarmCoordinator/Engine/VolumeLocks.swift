@@ -34,10 +34,15 @@ struct VolumeLocks {
 
     private var granted: [String: Held] = [:]
     private var waiting: [Request] = []
+    /// How many requests, granted or waiting, name a volume.
+    private var uses: [VolumeKey: Int] = [:]
 
     /// Locks that were granted before a restart.
     init(granted requests: [Request] = []) {
-        for request in requests { hold(request) }
+        for request in requests {
+            hold(request)
+            count(request, 1)
+        }
     }
 
     /// Asks; a lock that is known already changes nothing.
@@ -45,6 +50,7 @@ struct VolumeLocks {
     mutating func ask(_ request: Request) -> [Request] {
         guard granted[request.lock] == nil, !waiting.contains(where: { $0.lock == request.lock }) else { return [] }
         waiting.append(request)
+        count(request, 1)
         return grant()
     }
 
@@ -60,7 +66,8 @@ struct VolumeLocks {
     /// Gives a lock back, or a place in the queue.
     /// - Returns: what has become granted by it, oldest first.
     mutating func release(_ lock: String) -> [Request] {
-        granted[lock] = nil
+        if let held = granted.removeValue(forKey: lock) { count(held.request, -1) }
+        for request in waiting where request.lock == lock { count(request, -1) }
         waiting.removeAll { $0.lock == lock }
         return grant()
     }
@@ -71,14 +78,12 @@ struct VolumeLocks {
     }
 
     /// True while a step has the volume or waits for it.
-    func isInUse(_ key: VolumeKey) -> Bool {
-        granted.values.contains { held in held.request.needs.contains { $0.key == key } }
-            || waiting.contains { request in request.needs.contains { $0.key == key } }
-    }
+    func isInUse(_ key: VolumeKey) -> Bool { uses[key] != nil }
 
     /// True while a step of the agent has the volume or waits for it.
     func isInUse(_ key: VolumeKey, by agent: String) -> Bool {
-        granted.values.contains { held in held.request.agent == agent && held.request.needs.contains { $0.key == key } }
+        guard isInUse(key) else { return false }
+        return granted.values.contains { held in held.request.agent == agent && held.request.needs.contains { $0.key == key } }
             || waiting.contains { request in request.agent == agent && request.needs.contains { $0.key == key } }
     }
 
@@ -110,6 +115,13 @@ struct VolumeLocks {
         }
         waiting = still
         return result
+    }
+
+    private mutating func count(_ request: Request, _ change: Int) {
+        for key in Set(request.needs.map(\.key)) {
+            let uses = uses[key, default: 0] + change
+            self.uses[key] = uses > 0 ? uses : nil
+        }
     }
 
     private mutating func hold(_ request: Request) {
