@@ -177,7 +177,7 @@ struct FidelityTests {
             }
             try await one.step(key) { try shell("test -e beside; test -d ddd/ddd/ddd", in: $0) }
             await one.service.drop(key)
-            #expect(access(one.store.directory(of: key), F_OK) != 0)
+            try await untilGone(one.store.directory(of: key))
             await one.stop()
         }
     }

@@ -145,6 +145,9 @@ struct ShellFailure: Error {
     var status: Int32
 }
 
+/// Waits until a path is gone: what was removed goes with the last who reads it.
+func untilGone(_ path: String) async throws { while access(path, F_OK) == 0 { try await Task.sleep(for: .milliseconds(5)) } }
+
 /// A description of everything in a directory that a volume keeps.
 func listing(_ directory: String, times: Bool = true) throws -> String {
     let format = times ? "%P %y %m %U %G %T@ %l %s" : "%P %y %m %U %G %l"

@@ -169,8 +169,7 @@ struct VerificationTests {
             let report = await one.service.verify(try await order(farm, for: "one"))
             #expect(report.outcome == .dropped && report.left == 0)
             #expect(one.store.held().isEmpty)
-            // It goes with the last who reads it.
-            while VolumeFiles.exists(one.store.directory(of: key)) { try await Task.sleep(for: .milliseconds(5)) }
+            try await untilGone(one.store.directory(of: key))
             #expect(await farm.coordinator.holders(key).isEmpty)
             await one.stop()
         }
