@@ -7,24 +7,25 @@ import Glibc
 /// transfer's, so that neither a crash nor the disk can make it believe in something that did not arrive.
 public final class ArrivedContents: LocalContents {
     private let root: Descriptor
-    private let delta: DeltaManifest
-    private let places: [Digest: Int]
+    private let puts: PutReader
+    private let contents: DigestTable
     private var parentPath: TreePath?
     private var parent: Descriptor
 
     /// - Parameters:
     ///   - directory: of the transfer that did not end.
-    ///   - delta: what it was to bring.
-    public init(directory: String, delta: DeltaManifest) throws {
+    ///   - record: what it was to bring.
+    public init(directory: String, record: ManifestTable) throws {
         root = try Descriptor.directory(directory)
         parent = root
-        self.delta = delta
-        var places: [Digest: Int] = [:]
-        for (index, entry) in delta.puts.enumerated() {
-            guard let file = entry.file, file.size > 0, places[file.digest] == nil else { continue }
-            places[file.digest] = index
+        let puts = DeltaPuts.table(record).reader()
+        var contents = DigestTable(count: record.putCount)
+        for position in 0..<record.putCount {
+            guard let file = try puts.entry(position).file, file.size > 0 else { continue }
+            _ = try contents.take(file.digest, position, at: puts.place(position), content: puts.content)
         }
-        self.places = places
+        self.puts = puts
+        self.contents = contents
     }
 
     override func make(_ entry: TreeEntry, with writer: TreeWriter) throws -> Bool {
@@ -54,9 +55,8 @@ public final class ArrivedContents: LocalContents {
 
     /// What lies where a content was to come, whole or not.
     private func find(_ wanted: FileContent) -> Found? {
-        guard let place = places[wanted.digest] else { return nil }
-        let old = delta.puts[place]
-        guard let directory = directory(of: old.path),
+        guard let position = try? contents.put(wanted.digest, content: puts.content), let old = try? puts.entry(position),
+            let directory = directory(of: old.path),
             let file = try? directory.openBelow(Array(TreePaths.name(of: old.path)), O_RDONLY | O_NONBLOCK),
             let status = try? file.status(old.path), status.st_mode & S_IFMT == S_IFREG,
             // A link to a file of a generation: its metadata is not ours to set.

@@ -59,28 +59,53 @@ public enum ChangesAnswer: Sendable, Equatable {
         try blocks.finish()
     }
 
+    /// A peer's answer as it was read.
+    public enum Received: Sendable {
+        case decoded(ChangesAnswer)
+        /// ``whole(generation:_:)``: in a file, as the delta that makes it of nothing.
+        case recorded(generation: Int, ManifestTable)
+    }
+
     /// Reads a peer's answer; also says how many bytes it took on the wire.
     public static func read(from source: any ByteSource) throws -> (answer: ChangesAnswer, received: Int64) {
         let blocks = BlockSource(source)
+        let (tag, generation) = try readHead(blocks)
+        return (try read(tag, generation, blocks), blocks.received)
+    }
+
+    /// The same, without decoding what is all of a generation.
+    ///
+    /// - Parameter path: asked for where the answer is that; of a file that is there, checked, when this returns, and not when it throws.
+    public static func read(
+        from source: any ByteSource, recordingWhole path: () throws -> String
+    ) throws -> (answer: Received, received: Int64) {
+        let blocks = BlockSource(source)
+        let (tag, generation) = try readHead(blocks)
+        guard tag == wholeTag else { return (.decoded(try read(tag, generation, blocks)), blocks.received) }
+        let table = try ManifestRecord.receive(blocks, to: try path())
+        return (.recorded(generation: generation, table), blocks.received)
+    }
+
+    private static func readHead(_ blocks: BlockSource) throws -> (tag: UInt8, generation: Int) {
         let tag = try blocks.byte()
-        if tag == sameTag {
-            _ = try blocks.rest(upTo: 0)
-            return (.same, blocks.received)
-        }
-        let generation = Int(try blocks.number(upTo: generationLimit))
-        if tag == compareTag {
-            _ = try blocks.rest(upTo: 0)
-            return (.compare(generation: generation), blocks.received)
-        }
+        return (tag, tag == sameTag ? 0 : Int(try blocks.number(upTo: generationLimit)))
+    }
+
+    private static func read(_ tag: UInt8, _ generation: Int, _ blocks: BlockSource) throws -> ChangesAnswer {
         switch tag {
+        case sameTag:
+            _ = try blocks.rest(upTo: 0)
+            return .same
+        case compareTag:
+            _ = try blocks.rest(upTo: 0)
+            return .compare(generation: generation)
         case deltaTag:
             let bytes = Int64(try blocks.number(upTo: UInt64(Int64.max)))
             let totals = VolumeTotals(bytes: bytes, files: Int64(try blocks.number(upTo: UInt64(VolumeManifest.entryLimit))))
             let change = try GenerationChange(decoding: try blocks.rest(upTo: VolumeManifest.encodedLimit))
-            return (.delta(generation: generation, totals, change), blocks.received)
+            return .delta(generation: generation, totals, change)
         case wholeTag:
-            let manifest = try VolumeManifest(decoding: try blocks.rest(upTo: VolumeManifest.encodedLimit))
-            return (.whole(generation: generation, manifest), blocks.received)
+            return .whole(generation: generation, try VolumeManifest(decoding: try blocks.rest(upTo: VolumeManifest.encodedLimit)))
         default: throw TreeSyncError.badStream("an answer of the unknown kind \(tag)")
         }
     }

@@ -4,8 +4,8 @@ import Glibc
 /// Files of published layers, of the same volume or others, found by their digests.
 ///
 /// A file whose metadata agrees in everything gets another name (a hard link: layers never change); any other is copied. Both are read and
-/// verified: what has been damaged on the disk must not become part of a new generation. A layer's manifest is read when something is
-/// found in it, once.
+/// verified: what has been damaged on the disk must not become part of a new generation. A layer's manifest is opened when something is
+/// found in it.
 public final class IndexedContents: LocalContents {
     /// A file that may have a content.
     public struct Place: Sendable, Equatable {
@@ -22,11 +22,12 @@ public final class IndexedContents: LocalContents {
 
     private struct Layer {
         var root: Descriptor
-        var delta: DeltaManifest
+        var count: Int
+        var puts: PutReader
     }
 
     private let find: (Digest) -> [Place]
-    private let manifest: (_ layer: String) throws -> DeltaManifest
+    private let table: (_ layer: String) throws -> ManifestTable
     // Nil for one that is not there any more.
     private var layers: [String: Layer?] = [:]
 
@@ -35,10 +36,10 @@ public final class IndexedContents: LocalContents {
 
     /// - Parameters:
     ///   - find: gives places for a digest; hints only.
-    ///   - manifest: reads a layer's.
-    public init(find: @escaping (Digest) -> [Place], manifest: @escaping (_ layer: String) throws -> DeltaManifest) {
+    ///   - table: gives a layer's manifest.
+    public init(find: @escaping (Digest) -> [Place], table: @escaping (_ layer: String) throws -> ManifestTable) {
         self.find = find
-        self.manifest = manifest
+        self.table = table
     }
 
     override func make(_ entry: TreeEntry, with writer: TreeWriter) throws -> Bool {
@@ -72,9 +73,8 @@ public final class IndexedContents: LocalContents {
 
     /// Nil where it is not what the index took it for.
     private func open(_ place: Place, _ wanted: FileContent) -> (TreeEntry, Descriptor, stat)? {
-        guard let layer = layer(place.layer), layer.delta.puts.indices.contains(place.position) else { return nil }
-        let source = layer.delta.puts[place.position]
-        guard source.file?.digest == wanted.digest, source.file?.size == wanted.size,
+        guard let layer = layer(place.layer), (0..<layer.count).contains(place.position),
+            let source = try? layer.puts.entry(place.position), source.file?.digest == wanted.digest, source.file?.size == wanted.size,
             let file = try? layer.root.openBelow(source.path, O_RDONLY | O_NONBLOCK), let status = try? file.status(source.path),
             status.st_mode & S_IFMT == S_IFREG, UInt64(status.st_size) == wanted.size
         else { return nil }
@@ -84,7 +84,9 @@ public final class IndexedContents: LocalContents {
     private func layer(_ path: String) -> Layer? {
         if let known = layers[path] { return known }
         var layer: Layer?
-        if let root = try? Descriptor.directory(path), let delta = try? manifest(path) { layer = Layer(root: root, delta: delta) }
+        if let root = try? Descriptor.directory(path), let table = try? table(path) {
+            layer = Layer(root: root, count: table.putCount, puts: DeltaPuts.table(table).reader())
+        }
         layers[path] = .some(layer)
         return layer
     }

@@ -150,7 +150,17 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     func take(_ bytes: [UInt8], _ bench: Bench) throws {
         let wire = MemoryStream(bytes)
         switch self {
-        case .whole: try same(VolumeManifest(decoding: bytes).encoded(), bytes)
+        case .whole:
+            let recorded = Result { try record(bytes, bench) }
+            let manifest = try? VolumeManifest(decoding: bytes)
+            // Recorded, it is taken and refused as when it is decoded.
+            guard let manifest else {
+                if case .success = recorded { throw Accepted() }
+                _ = try VolumeManifest(decoding: bytes)
+                return
+            }
+            try same(manifest.encoded(), bytes)
+            try same(recorded.get(), DeltaManifest(whole: manifest).encoded())
         case .delta:
             let delta = try DeltaManifest(decoding: bytes)
             try same(delta.encoded(), bytes)
@@ -196,6 +206,24 @@ enum FuzzTarget: String, CaseIterable, Sendable {
 
     /// Thrown where bytes were accepted that mean something else.
     struct Accepted: Error {}
+
+    /// A whole generation's manifest as it is written where nothing is here. Leaves nothing where it is refused.
+    private func record(_ bytes: [UInt8], _ bench: Bench) throws -> [UInt8] {
+        let staging = try bench.staging()
+        let wire = MemoryStream()
+        let sink = BlockSink(wire)
+        try sink.write([2, 2] + bytes)
+        try sink.finish()
+        do {
+            _ = try ChangesAnswer.read(from: wire, recordingWhole: { staging + "/record" })
+        } catch {
+            guard try TreeReader.names(in: try Descriptor.directory(staging), []).isEmpty else { throw Accepted() }
+            throw error
+        }
+        let file = MemoryStream()
+        try FileSource(file: try Descriptor.open(staging + "/record", O_RDONLY), path: []).copy(to: file)
+        return file.bytes
+    }
 
     private func same(_ a: [UInt8], _ b: [UInt8]) throws { if a != b { throw Accepted() } }
 

@@ -2,6 +2,7 @@ import BlockingIO
 import Digests
 import FarmAPI
 import Glibc
+import Logging
 import Testing
 import Transport
 
@@ -70,6 +71,8 @@ struct HostilePeerTests {
         var name: String
         var script: FakePeer.Script
         var says: String
+        /// To who has nothing, where that is something else.
+        var saysToEmpty: String?
     }
 
     private static func attacks() throws -> [Attack] {
@@ -123,6 +126,7 @@ struct HostilePeerTests {
         add("a comparison with nothing", "refused", try blocks { try $0.write([3, 2]) })
         add("nothing at all", "ends early", [])
         add("no end", "more than", [0, 0x80, 0x80, 0x04] + [UInt8](repeating: 2, count: 1 << 16)) { $0.repeats = true }
+        attacks[attacks.count - 1].saysToEmpty = "does not begin as one"
         add("a block that is too long", "too large", [0, 0xff, 0xff, 0xff, 0x7f])
         add("a compressed block that is none", "damaged block", [1, 0xff, 0x07, 4, 1, 2, 3, 4])
         add("noise", "refused", (0..<1000).map { UInt8(truncatingIfNeeded: $0 &* 151 &+ 7) })
@@ -153,6 +157,7 @@ struct HostilePeerTests {
             patience.window = .seconds(3)
             let good = try await farm.agent("good")
             let two = try await farm.agent("two", patience: patience)
+            let three = try await farm.agent("three", patience: patience)
             let evil = try FakePeer(farm: farm, script: FakePeer.Script(changes: []))
             await farm.coordinator.register("evil", "127.0.0.1:\(try await evil.server.start())")
             try shell("mkdir outside; echo safe > outside/file", in: farm.directory)
@@ -163,17 +168,19 @@ struct HostilePeerTests {
                 // A project of its own: what other volumes of a project have is not asked for.
                 var key = VolumeKey.test()
                 key.project = attack.name
-                try await attackOnce(attack, key, good, two, farm)
+                try await attackOnce(attack, key, good, two, three, farm)
                 #expect(evil.requests.count > asked, "\(attack.name)")
                 #expect(try listing("\(farm.directory)/outside") == before, "\(attack.name)")
                 #expect(access("/tmp/outside", F_OK) != 0, "\(attack.name)")
             }
             await evil.server.shutdown(grace: .zero)
-            for agent in [good, two] { await agent.stop() }
+            for agent in [good, two, three] { await agent.stop() }
         }
     }
 
-    private func attackOnce(_ attack: Attack, _ key: VolumeKey, _ good: TestAgent, _ two: TestAgent, _ farm: TestFarm) async throws {
+    private func attackOnce(
+        _ attack: Attack, _ key: VolumeKey, _ good: TestAgent, _ two: TestAgent, _ three: TestAgent, _ farm: TestFarm
+    ) async throws {
         // Generation 1 is honest and here; generation 2 is the attacker's alone.
         try await good.step(key) { try shell("echo 1 > f; head -c 20000 /dev/zero > big", in: $0) }
         try await two.step(key)
@@ -182,7 +189,9 @@ struct HostilePeerTests {
         _ = try await farm.coordinator.publish(claim, by: "evil")
         #expect(await farm.coordinator.head(key) == 2)
         let start = ContinuousClock.now
+        async let empty: Void = attackEmpty(attack, key, three, farm)
         let lease = try await two.step(key)
+        try await empty
         #expect(ContinuousClock.now - start < .seconds(60), "\(attack.name)")
         let names = try VolumeFiles.names(in: two.store.directory(of: key))
         #expect(!names.contains { $0.hasPrefix(VolumeStore.stagingPrefix) }, "\(attack.name): \(names)")
@@ -195,6 +204,21 @@ struct HostilePeerTests {
         await farm.coordinator.forget("evil")
         try await good.step(key) { try shell("echo 3 > g", in: $0) }
         try await two.step(key) { try shell("test $(cat g) = 3; test $(cat f) = 1", in: $0) }
+    }
+
+    /// The same to who has nothing: what is all of a volume is not decoded then.
+    private func attackEmpty(_ attack: Attack, _ key: VolumeKey, _ three: TestAgent, _ farm: TestFarm) async throws {
+        // Waiting is the same whatever one has.
+        guard !attack.script.hangs, attack.script.pause == nil else { return }
+        let holders = try await farm.coordinator.holders(key, for: "three").filter { $0.agent == "evil" }
+        let sync = VolumeSync(store: three.store, peers: three.peers, logger: Logger(label: "three"))
+        let outcome = try await sync.bring(key, to: 2, from: holders)
+        let left = (try? VolumeFiles.names(in: three.store.directory(of: key))) ?? []
+        #expect(!left.contains { $0.hasPrefix(VolumeStore.stagingPrefix) }, "\(attack.name), to who has nothing: \(left)")
+        guard !attack.says.isEmpty else { return }
+        let says = attack.saysToEmpty ?? attack.says
+        #expect(outcome.notes.contains { $0.contains(says) }, "\(attack.name), to who has nothing: \(outcome.notes)")
+        #expect(three.store.generation(of: key) == 0, "\(attack.name), to who has nothing")
     }
 
     private func tree(_ agent: TestAgent, _ key: VolumeKey) throws -> TreeDump {

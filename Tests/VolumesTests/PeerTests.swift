@@ -42,7 +42,7 @@ struct PeerTests {
             await farm.coordinator.change(mistake, by: "one")
             let (answer, _) = try await two.peers.changes(
                 from: try await holder(of: farm, asking: "two"), key: key, known: 0, wanted: 3)
-            guard case .whole(generation: 1, _) = answer else {
+            guard case .decoded(.whole(generation: 1, _)) = answer else {
                 Issue.record("\(answer)")
                 return
             }

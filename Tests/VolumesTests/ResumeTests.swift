@@ -86,6 +86,26 @@ struct ResumeTests {
         }
     }
 
+    @Test func `what arrived is kept where it can't be published, and does not come again`() async throws {
+        try await TestFarm.with { farm in
+            let (one, proxy, _, expected) = try await holder(farm, behind: [])
+            let two = try await farm.agent("two")
+            // Where the layer is to be; the next attempt finds the place free.
+            try shell("mkdir -p '\(two.store.directory(of: key))/g1-1/there'", in: farm.directory)
+            try await two.step(key) { path in
+                let now = try listing(path)
+                #expect(now == expected)
+            }
+            #expect(two.store.generation(of: key) == 1)
+            #expect(proxy.passed > whole)
+            #expect(proxy.passed < whole + whole / 2, "no file came twice")
+            #expect(try kept(farm, "two").isEmpty)
+            proxy.close()
+            await one.stop()
+            await two.stop()
+        }
+    }
+
     @Test func `what is kept makes room where the disk is short of it, the oldest first`() throws {
         let directory = "/tmp/farm-kept-\(getpid())-\(UInt64.random(in: .min ... .max))"
         mkdir(directory, 0o700)

@@ -69,12 +69,14 @@ final class ContentIndex: Sendable {
     }
 
     /// For one transfer: what the project has here. Looks at each layer of the project, in a few steps each.
-    func contents(of project: String) -> IndexedContents {
+    ///
+    /// - Parameter table: gives a layer's manifest.
+    func contents(of project: String, table: @escaping (_ layer: String) throws -> ManifestTable) -> IndexedContents {
         let layers = state.withLock { $0.projects[project] ?? [:] }
         return IndexedContents { digest in
             layers.flatMap { layer, index in index.places(of: digest).map { IndexedContents.Place(layer: layer, position: $0) } }
-        } manifest: { layer in
-            try DeltaManifest(decoding: try VolumeFiles.read(layer + ".manifest", upTo: VolumeManifest.encodedLimit))
+        } table: {
+            try table($0)
         }
     }
 }

@@ -24,7 +24,10 @@ struct KeptTransfers: Sendable {
     let directory: String
 
     /// Says what a transfer is to bring, before the first byte of it arrives.
-    func begin(_ staging: String, _ delta: DeltaManifest) throws { try VolumeFiles.write(delta.encoded(), to: staging + Self.recordSuffix) }
+    func begin(_ staging: String, _ delta: DeltaManifest) throws { try VolumeFiles.write(delta.encoded(), to: record(of: staging)) }
+
+    /// Where that stands.
+    func record(of staging: String) -> String { staging + Self.recordSuffix }
 
     /// The transfer has ended, and its directory is a layer or gone.
     func end(_ staging: String) { unlink(staging + Self.recordSuffix) }
@@ -73,10 +76,7 @@ struct KeptTransfers: Sendable {
     func contents() throws -> [ArrivedContents] {
         try names().reversed().compactMap { name in
             let path = "\(directory)/\(name)"
-            guard let record = try? VolumeFiles.read(path + Self.recordSuffix, upTo: VolumeManifest.encodedLimit),
-                let delta = try? DeltaManifest(decoding: record)
-            else { return nil }
-            return try? ArrivedContents(directory: path, delta: delta)
+            return try? ArrivedContents(directory: path, record: try ManifestTable(file: record(of: path)))
         }
     }
 

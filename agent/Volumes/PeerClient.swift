@@ -40,18 +40,23 @@ public actor PeerClient {
 
     /// What has changed in a volume since a generation (0 for none), and the bytes that the answer took. With `compares`, a holder that
     /// can't tell asks for a comparison instead of telling everything.
+    ///
+    /// - Parameter record: says where everything is to be written, where that is told; with nil, it is decoded.
     func changes(
-        from holder: Holder, key: VolumeKey, known: Int, wanted: Int, compares: Bool = false
-    ) async throws -> (answer: ChangesAnswer, received: Int64) {
+        from holder: Holder, key: VolumeKey, known: Int, wanted: Int, compares: Bool = false,
+        recordingWhole record: (@Sendable () throws -> String)? = nil
+    ) async throws -> (answer: ChangesAnswer.Received, received: Int64) {
         let question = try FarmJSON.encode(ChangesQuestion(key: key, known: known, wanted: wanted, compares: compares))
         let response = try await send(
             ClientRequest(method: "POST", target: PeerRoutes.changes, body: .bytes(ByteBuffer(bytes: question))), to: holder)
         let pipe = BytePipe()
         async let arriving: Void = PipeBridge.pump(response.body, into: pipe, patience: patience)
         let result = try await trusting(holder) {
-            try await BlockingPool.shared.run {
+            try await BlockingPool.shared.run { () -> (answer: ChangesAnswer.Received, received: Int64) in
                 defer { pipe.abandon() }
-                return try ChangesAnswer.read(from: pipe)
+                if let record { return try ChangesAnswer.read(from: pipe, recordingWhole: record) }
+                let (answer, received) = try ChangesAnswer.read(from: pipe)
+                return (.decoded(answer), received)
             }
         }
         await arriving

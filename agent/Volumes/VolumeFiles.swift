@@ -15,6 +15,11 @@ enum VolumeFiles {
         guard Glibc.rename(from, to) == 0 else { throw VolumeError.last("renaming", from) }
     }
 
+    /// Gives a file another name, which nothing has.
+    static func link(_ from: String, _ to: String) throws {
+        guard Glibc.link(from, to) == 0 else { throw VolumeError.last("linking", from) }
+    }
+
     /// Makes the file be there as a whole or not at all: written aside, then renamed.
     ///
     /// - Parameter through: also after a power loss, which takes some milliseconds.

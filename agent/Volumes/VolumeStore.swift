@@ -323,14 +323,9 @@ public final class VolumeStore: Sendable {
 
     /// A new empty directory on the volume's file system, for what is not yet published. The caller removes it or publishes it.
     func makeStaging(of key: VolumeKey) throws -> String {
-        let path = directory(of: key)
-        let staging = "\(path)/\(Self.stagingPrefix)\(UInt64.random(in: .min ... .max))"
-        while true {
-            try VolumeFiles.makeDirectory(path)
-            if mkdir(staging, 0o700) == 0 { return staging }
-            // Empty for a moment, it may just have been removed.
-            guard errno == ENOENT else { throw VolumeError.last("making directory", staging) }
-        }
+        let staging = stagingPath(of: key)
+        try makeStaging(staging, of: key)
+        return staging
     }
 
     /// The same for what is thrown away in any case: beside the volumes, so that none of them takes it along when it goes.
@@ -342,6 +337,23 @@ public final class VolumeStore: Sendable {
         return scratch
     }
 
+    /// Where such a directory can be: a path that nothing has, and that nothing else gets.
+    func stagingPath(of key: VolumeKey) -> String {
+        "\(directory(of: key))/\(Self.stagingPrefix)\(UInt64.random(in: .min ... .max))"
+    }
+
+    func makeStaging(_ staging: String, of key: VolumeKey) throws {
+        while true {
+            try makeDirectory(of: key)
+            if mkdir(staging, 0o700) == 0 { return }
+            // Empty for a moment, it may just have been removed.
+            guard errno == ENOENT else { throw VolumeError.last("making directory", staging) }
+        }
+    }
+
+    /// Makes the volume's directory, if it is not there.
+    func makeDirectory(of key: VolumeKey) throws { try VolumeFiles.makeDirectory(directory(of: key)) }
+
     /// What arrived of transfers that did not end.
     func keptTransfers(of key: VolumeKey) -> KeptTransfers { KeptTransfers(directory: directory(of: key)) }
 
@@ -349,13 +361,19 @@ public final class VolumeStore: Sendable {
     struct Prepared: Sendable {
         /// Holds exactly the delta.
         let staged: String
-        let change: GenerationChange
+        fileprivate let what: What
         /// The generation here that it stands upon; 0 for none.
         let parent: Int
         /// Of the new generation.
         let totals: VolumeTotals
         /// nil where there is none, because it stands upon nothing.
         let journalBytes: Int64?
+
+        fileprivate enum What {
+            case change(DeltaManifest)
+            /// All of a volume that is not here.
+            case whole(ManifestTable)
+        }
 
         fileprivate var manifest: String { staged + ".manifest" }
         fileprivate var journal: String { staged + ".journal" }
@@ -380,17 +398,21 @@ public final class VolumeStore: Sendable {
         let encoded = change.delta.encoded()
         let journal = parent > 0 ? change.encoded(manifest: encoded) : nil
         let prepared = Prepared(
-            staged: staged, change: change, parent: parent, totals: totals, journalBytes: journal.map { Int64($0.count) })
+            staged: staged, what: .change(change.delta), parent: parent, totals: totals, journalBytes: journal.map { Int64($0.count) })
         do {
             try VolumeFiles.write(encoded, to: prepared.manifest)
             if let journal { try VolumeFiles.write(journal, to: prepared.journal) }
-            let state = try contents.withLock { $0.volumes[key]?.state }.map { try FarmJSON.encode($0).count } ?? 0
-            try VolumeFiles.write([UInt8](repeating: 1, count: state + Self.stateGrowth), to: prepared.reserve)
+            try reserve(prepared, of: key)
             return prepared
         } catch {
             abandon(prepared)
             throw error
         }
+    }
+
+    private func reserve(_ prepared: Prepared, of key: VolumeKey) throws {
+        let state = try contents.withLock { $0.volumes[key]?.state }.map { try FarmJSON.encode($0).count } ?? 0
+        try VolumeFiles.write([UInt8](repeating: 1, count: state + Self.stateGrowth), to: prepared.reserve)
     }
 
     /// So much larger may a state become by one generation: a layer, a line of the journal, some large files.
@@ -416,6 +438,7 @@ public final class VolumeStore: Sendable {
             let published = state
             contents.withLock { contents in
                 contents.volumes[key, default: Volume(state: published)].state = published
+                if case .whole(let table) = prepared.what { contents.tables["\(path)/\(name)"] = table }
             }
             for file in forgotten { unlink("\(path)/\(file)") }
         }
@@ -434,6 +457,26 @@ public final class VolumeStore: Sendable {
             try body()
         } catch {
             for (from, to) in moves[..<done].reversed() { try? VolumeFiles.rename(to, from) }
+            throw error
+        }
+    }
+
+    /// Publishes a directory as all of a volume that is not here.
+    ///
+    /// - Parameters:
+    ///   - staged: holds exactly what the record says; is gone afterwards, or as it was.
+    ///   - record: its manifest, on the same file system; stays.
+    ///   - table: the record's.
+    func append(_ staged: String, record: String, _ table: ManifestTable, to generation: Int, of key: VolumeKey) throws {
+        guard base(of: key) == nil else { throw VolumeError.conflict("volume \(key.id) is here meanwhile") }
+        let totals = VolumeTotals(bytes: table.contentBytes, files: Int64(table.putCount))
+        let prepared = Prepared(staged: staged, what: .whole(table), parent: 0, totals: totals, journalBytes: nil)
+        do {
+            try VolumeFiles.link(record, prepared.manifest)
+            try reserve(prepared, of: key)
+            try append(prepared, to: generation, of: key)
+        } catch {
+            abandon(prepared)
             throw error
         }
     }
@@ -530,7 +573,12 @@ public final class VolumeStore: Sendable {
     }
 
     /// What volumes of the project, this one among them, have here.
-    func indexedContents(of key: VolumeKey) -> IndexedContents { index.contents(of: key.project) }
+    func indexedContents(of key: VolumeKey) -> IndexedContents {
+        index.contents(of: key.project) { [self] layer in
+            // A layer that is not pinned may go meanwhile, and its table would stay.
+            try contents.withLock { $0.tables[layer] } ?? ManifestTable(file: layer + ".manifest")
+        }
+    }
 
     private func keepDigests(_ key: VolumeKey) throws {
         guard let snapshot = snapshot(of: key) else { return }
@@ -673,19 +721,23 @@ extension VolumeStore.Prepared {
     /// Names the change in a state.
     /// - Returns: files of the journal that nobody needs any more.
     fileprivate func note(
-        in state: inout VolumeState, as name: String, _ generation: Int, journalLimit: Int, bytes: Int64
+        in state: inout VolumeState, as name: String, _ generation: Int, journalLimit: Int, bytes limit: Int64
     ) -> [String] {
-        let delta = change.delta
-        state.layers.append(
-            VolumeState.Layer(
-                name: name, from: parent, to: generation, entries: delta.puts.count + delta.deletions.count, isDurable: false,
-                bytes: delta.contentBytes))
+        let (names, bytes) =
+            switch what {
+            case .change(let delta): (delta.puts.count + delta.deletions.count, delta.contentBytes)
+            case .whole(let table): (table.putCount, table.contentBytes)
+            }
+        state.layers.append(VolumeState.Layer(name: name, from: parent, to: generation, entries: names, isDurable: false, bytes: bytes))
         if let journalBytes {
             state.journal.append(VolumeState.JournalEntry(from: parent, to: generation, file: "\(name).journal", bytes: journalBytes))
         }
         state.bytes = totals.bytes
         state.files = totals.files
-        state.noteLargeFiles(of: delta)
-        return state.shortenJournal(to: journalLimit, bytes: bytes)
+        switch what {
+        case .change(let delta): state.noteLargeFiles(of: delta)
+        case .whole(let table): for entry in table.largeFiles { state.noteLargeFile(entry) }
+        }
+        return state.shortenJournal(to: journalLimit, bytes: limit)
     }
 }

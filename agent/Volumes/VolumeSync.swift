@@ -117,34 +117,29 @@ struct VolumeSync: Sendable {
     }
 
     private func bringOnce(_ key: VolumeKey, to wanted: Int, from holder: Holder, _ received: inout Int64) async throws -> Int64 {
+        let store = store
         let snapshot = store.base(of: key)
         let known = snapshot?.generation ?? 0
-        let answer = try await changes(of: key, since: snapshot, wanted: wanted, from: holder, &received)
-        let store = store
-        let (fetch, staging, change) = try await BlockingPool.shared.run { () -> (DeltaFetch, String, Change) in
-            let staging = try store.makeStaging(of: key)
-            do {
-                let (fetch, change) = try Self.plan(
-                    answer, upon: snapshot, known, staging, lists: store.blockLists(of: key), spares: store.spareFiles(of: key))
-                return (fetch, staging, change)
-            } catch {
-                try? RemoveTree.remove(staging)
-                throw error
-            }
-        }
-        guard change.generation > known else {
-            try? await BlockingPool.shared.run { try RemoveTree.remove(staging) }
-            return received
-        }
         let kept = store.keptTransfers(of: key)
+        let staging = store.stagingPath(of: key)
         // Until something has arrived only what is here already is in it.
         var isWorthKeeping = false
         var needed: UInt64 = 0
         do {
+            let answer = try await changes(of: key, since: snapshot, wanted: wanted, from: holder, staging, &received)
+            let (fetch, change) = try await BlockingPool.shared.run { () -> (DeltaFetch, Change) in
+                try store.makeStaging(staging, of: key)
+                return try Self.plan(
+                    answer, upon: snapshot, known, staging, lists: store.blockLists(of: key), spares: store.spareFiles(of: key))
+            }
+            guard change.generation > known else {
+                try? await BlockingPool.shared.run { try kept.discard(staging) }
+                return received
+            }
             var round: DeltaFetch.Round
             (round, isWorthKeeping) = try await BlockingPool.shared.run { [logger] in
                 try Self.check(try fetch.copiedBytes(), for: key, staging)
-                try kept.begin(staging, change.what.delta)
+                if case .change(let what) = change.what { try kept.begin(staging, what.delta) }
                 let arrived = try kept.contents()
                 let indexed = store.indexedContents(of: key)
                 let round = try fetch.prepare(from: arrived + [indexed], room: Self.room(staging))
@@ -181,8 +176,12 @@ struct VolumeSync: Sendable {
             guard round.isEmpty else { throw VolumeError.conflict("\(round.count) files did not arrive as announced") }
             try await BlockingPool.shared.run {
                 try fetch.finish()
-                try store.append(
-                    staging, change: change.what, to: change.generation, of: key, upon: known, totals: change.totals)
+                switch change.what {
+                case .change(let what):
+                    try store.append(staging, change: what, to: change.generation, of: key, upon: known, totals: change.totals)
+                case .recorded(let table):
+                    try store.append(staging, record: kept.record(of: staging), table, to: change.generation, of: key)
+                }
                 kept.end(staging)
                 // What is left of it is wanted no more.
                 try? kept.removeAll()
@@ -238,14 +237,24 @@ struct VolumeSync: Sendable {
         return room
     }
 
-    /// Asks what has changed; where the holder can't tell, compares, and where that fails, has everything told.
+    /// Asks what has changed; where the holder can't tell, compares, and where that fails, has everything told. Where nothing is here,
+    /// what is told is the record of the transfer, beside its directory.
     private func changes(
-        of key: VolumeKey, since snapshot: VolumeSnapshot?, wanted: Int, from holder: Holder, _ received: inout Int64
+        of key: VolumeKey, since snapshot: VolumeSnapshot?, wanted: Int, from holder: Holder, _ staging: String, _ received: inout Int64
     ) async throws -> FoundChanges {
-        let known = snapshot?.generation ?? 0
-        let (answer, bytes) = try await peers.changes(from: holder, key: key, known: known, wanted: wanted, compares: snapshot != nil)
+        guard let snapshot else {
+            let record = store.keptTransfers(of: key).record(of: staging)
+            let (answer, bytes) = try await peers.changes(from: holder, key: key, known: 0, wanted: wanted) { [store] in
+                try store.makeDirectory(of: key)
+                return record
+            }
+            received += bytes
+            return .told(answer)
+        }
+        let known = snapshot.generation
+        let (answer, bytes) = try await peers.changes(from: holder, key: key, known: known, wanted: wanted, compares: true)
         received += bytes
-        guard case .compare(let generation) = answer, let snapshot else { return .told(answer) }
+        guard case .decoded(.compare(let generation)) = answer else { return .told(answer) }
         do {
             let tree = try await BlockingPool.shared.run { [store] in try store.tree(of: snapshot) }
             let outcome = try await comingBack { try await peers.compare(tree, with: holder, key: key, generation: generation) }
@@ -271,35 +280,45 @@ struct VolumeSync: Sendable {
         ) throws -> (DeltaFetch, Change) {
             (
                 try DeltaFetch(delta: delta, local: local, files: files, directory: staging, lists: lists),
-                Change(generation: generation, what: GenerationChange(delta), totals: VolumeTotals(of: manifest))
+                Change(generation: generation, what: .change(GenerationChange(delta)), totals: VolumeTotals(of: manifest))
             )
         }
         switch found {
-        case .told(.same): return try whole(known, VolumeManifest(), DeltaManifest(), VolumeManifest())
-        case .told(.delta(let generation, let totals, let change)):
+        case .told(.decoded(.same)): return try whole(known, VolumeManifest(), DeltaManifest(), VolumeManifest())
+        case .told(.decoded(.delta(let generation, let totals, let change))):
             let local: any GenerationLookup = try snapshot?.index() ?? VolumeManifest()
             let fetch = try DeltaFetch(change, local: local, files: files, directory: staging, lists: lists, spares: spares)
-            return (fetch, Change(generation: generation, what: change, totals: totals))
-        case .told(.whole(let generation, let manifest)):
+            return (fetch, Change(generation: generation, what: .change(change), totals: totals))
+        case .told(.decoded(.whole(let generation, let manifest))):
             let local = try snapshot?.manifest() ?? VolumeManifest()
             let delta = local.entries.isEmpty ? DeltaManifest(whole: manifest) : local.delta(to: manifest)
             return try whole(generation, manifest, delta, local)
+        case .told(.recorded(let generation, let table)):
+            let totals = VolumeTotals(bytes: table.contentBytes, files: Int64(table.putCount))
+            let fetch = try DeltaFetch(whole: table, directory: staging, lists: lists)
+            return (fetch, Change(generation: generation, what: .recorded(table), totals: totals))
         case .compared(let generation, let local, let outcome):
             return try whole(generation, outcome.tree.manifest, outcome.delta, local)
-        case .told(.compare): throw TreeSyncError.badStream("a comparison that nobody asked for")
+        case .told(.decoded(.compare)): throw TreeSyncError.badStream("a comparison that nobody asked for")
         }
     }
 
     private enum FoundChanges: Sendable {
-        case told(ChangesAnswer)
+        case told(ChangesAnswer.Received)
         case compared(generation: Int, local: VolumeManifest, TreeComparison.Outcome)
     }
 
     /// What is to be done to get from what is here to what the holder has.
     private struct Change: Sendable {
         var generation: Int
-        var what: GenerationChange
+        var what: What
         /// Of the new generation.
         var totals: VolumeTotals
+    }
+
+    private enum What: Sendable {
+        case change(GenerationChange)
+        /// All of it, where nothing is here; the record of the transfer says it.
+        case recorded(ManifestTable)
     }
 }
