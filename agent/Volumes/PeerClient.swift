@@ -88,7 +88,11 @@ public actor PeerClient {
                     request.finish()
                     pipe.abandon()
                 }
-                return try TreeComparison.run(local: tree, key: secret, request: request, response: pipe)
+                do {
+                    return try TreeComparison.run(local: tree, key: secret, request: request, response: pipe)
+                } catch PipeError.abandoned {
+                    throw TreeSyncError.badStream("the other side takes no more questions")
+                }
             }
         }
         await arriving

@@ -430,8 +430,12 @@ public final class VolumeStore: Sendable {
             guard state.generation == prepared.parent, generation > prepared.parent else {
                 throw VolumeError.conflict("volume \(key.id): generation \(prepared.parent) is no longer the newest here")
             }
-            state.counter += 1
-            let name = "g\(generation)-\(state.counter)"
+            var name = ""
+            repeat {
+                state.counter += 1
+                name = "g\(generation)-\(state.counter)"
+                // What could not be removed after a crash would be in the way for ever.
+            } while VolumeFiles.exists("\(path)/\(name)")
             let forgotten = prepared.note(in: &state, as: name, generation, journalLimit: Self.journalLimit, bytes: settings.journalBytes)
             unlink(prepared.reserve)
             try moveIn(prepared, as: "\(path)/\(name)") { try write(state) }
