@@ -91,7 +91,4 @@ public struct FileContent: Hashable, Sendable {
 
     /// No file of a volume is larger: one of nothing but holes takes half a minute to hash.
     public static let sizeLimit: UInt64 = 4 << 40
-
-    /// Of no bytes.
-    public static let emptyDigest = Digest.of([])
 }
