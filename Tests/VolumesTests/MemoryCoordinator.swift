@@ -23,12 +23,20 @@ actor MemoryCoordinator {
     var beforePublish: (@Sendable (PublishVolume) async -> Void)?
     var goneVolumes: Set<VolumeKey> = []
     var expires = Timestamp(seconds: 4_000_000_000)
+    /// Runs after a question for the state of volumes was answered.
+    private var afterLocate: (@Sendable () async -> Void)?
 
     init() throws { key = try GrantSigningKey.create() }
 
     func register(_ agent: String, _ address: String) { addresses[agent] = address }
     func forget(_ agent: String) { for key in volumes.keys { volumes[key]?.holders[agent] = nil } }
     func setBeforePublish(_ body: (@Sendable (PublishVolume) async -> Void)?) { beforePublish = body }
+    func setAfterLocate(_ body: (@Sendable () async -> Void)?) { afterLocate = body }
+    func locate(_ request: AcquireVolumes, for agent: String) async throws -> VolumesAcquired {
+        let answer = try state(request.needs, for: agent, lock: nil)
+        await afterLocate?()
+        return answer
+    }
     func remove(_ key: VolumeKey) {
         volumes[key] = nil
         goneVolumes.insert(key)
@@ -136,7 +144,7 @@ struct MemoryCoordinatorClient: CoordinatorVolumes {
     let coordinator: MemoryCoordinator
 
     func locate(_ request: AcquireVolumes) async throws -> VolumesAcquired {
-        try await coordinator.state(request.needs, for: agent, lock: nil)
+        try await coordinator.locate(request, for: agent)
     }
     func acquire(_ request: AcquireVolumes) async throws -> VolumesAcquired { try await coordinator.acquire(request, for: agent) }
     func publish(_ request: PublishVolume) async throws -> PublishAnswer { try await coordinator.publish(request, by: agent) }

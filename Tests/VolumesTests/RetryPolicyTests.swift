@@ -29,6 +29,19 @@ struct RetryPolicyTests {
         }
     }
 
+    @Test func `who has no patience's end waits until nobody is to wait`() async {
+        let calls = Mutex(0)
+        let policy = RetryPolicy(
+            firstPause: .milliseconds(1), longestPause: .milliseconds(1), patience: nil, isOver: { calls.withLock { $0 == 20 } })
+        await #expect(throws: TransportError.connectionLost) {
+            try await policy.run {
+                calls.withLock { $0 += 1 }
+                throw TransportError.connectionLost
+            }
+        }
+        #expect(calls.withLock { $0 } == 20)
+    }
+
     @Test func `cancellation ends the waiting`() async {
         let task = Task { try await RetryPolicy(patience: nil).run { throw TransportError.connectionLost } }
         task.cancel()

@@ -1,3 +1,4 @@
+import BuildPlan
 import FarmAPI
 import Glibc
 import Synchronization
@@ -24,6 +25,53 @@ struct VolumeServiceTests {
             #expect(await farm.coordinator.head(key) == 1)
             #expect(access(a.paths[0], F_OK) != 0, "nothing is left of the mount")
             await one.stop()
+        }
+    }
+
+    @Test func `a step that asks while another of its agent publishes has what that one wrote`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await one.step(key) { try shell("echo 1 > first", in: $0) }
+            let next = Mutex<Task<VolumeLease, any Error>?>(nil)
+            await farm.coordinator.setBeforePublish { [key] _ in
+                let request = VolumeRequest(key: key, sharing: .shared)
+                next.withLock { $0 = Task { try await one.service.acquire([request], assignment: "b", lock: "b") } }
+                // It has been told of the generation before, and waits for the publication's end.
+                while await !one.service.isAnybodyWaiting(for: key) { try? await Task.sleep(for: .milliseconds(2)) }
+            }
+            try await one.step(key) { try shell("echo 2 > second", in: $0) }
+            await farm.coordinator.setBeforePublish(nil)
+            let lease = try await #require(next.withLock { $0 }).value
+            try shell("test $(cat first) = 1; test $(cat second) = 2; echo 3 > third", in: lease.paths[0])
+            #expect(lease.notes.isEmpty)
+            try await one.service.release(lease)
+            try await one.step(key) { try shell("test $(cat first)$(cat second)$(cat third) = 123", in: $0) }
+            #expect(await farm.coordinator.head(key) == 3)
+            await one.stop()
+        }
+    }
+
+    @Test func `a volume comes though its grant ended before it was its turn`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            var settings = VolumeSettings()
+            settings.grantAge = .zero
+            let two = try await farm.agent("two", settings: settings)
+            await farm.coordinator.setExpires(Timestamp(seconds: 1))
+            // Neither the first answer nor that with the lock: what it asks for when it was refused.
+            let questions = Mutex(0)
+            await farm.coordinator.setAfterLocate {
+                let count = questions.withLock { count in
+                    count += 1
+                    return count
+                }
+                if count == 2 { await farm.coordinator.setExpires(Timestamp(seconds: 4_000_000_000)) }
+            }
+            let lease = try await two.step(key) { try shell("test $(cat f) = 1", in: $0) }
+            #expect(lease.notes.isEmpty)
+            await one.stop()
+            await two.stop()
         }
     }
 

@@ -32,6 +32,9 @@ struct KeyedLock<Key: Hashable> {
         waiting[key]?.remove(at: index).continuation.resume(returning: false)
     }
 
+    /// How many wait for it.
+    func waiting(for key: Key) -> Int { waiting[key]?.count ?? 0 }
+
     mutating func unlock(_ key: Key) {
         guard var queue = waiting[key] else { return }
         guard !queue.isEmpty else {

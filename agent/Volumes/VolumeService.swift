@@ -1,7 +1,15 @@
 import BlockingIO
 import FarmAPI
 import Logging
+import Synchronization
 import TreeSync
+
+/// Set once, from anywhere.
+private final class Flag: Sendable {
+    private let value = Atomic(false)
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
+}
 
 /// Volumes for the steps of this agent: brought up to date, mounted, published.
 ///
@@ -22,7 +30,8 @@ public actor VolumeService: VolumeLeasing {
     let sync: VolumeSync
     private let publisher: VolumePublisher
     let logger: Logger
-    private let retry = RetryPolicy()
+    private let retry: RetryPolicy
+    private let isEnding: Flag
     private var locks = KeyedLock<VolumeKey>()
     private var mounted: [VolumeKey: Mounted] = [:]
     /// How many steps have a copy of their own of a volume, which stands upon its layers.
@@ -43,8 +52,16 @@ public actor VolumeService: VolumeLeasing {
         self.coordinator = coordinator
         self.logger = logger
         sync = VolumeSync(store: store, peers: peers, logger: logger)
-        publisher = VolumePublisher(sync: sync, coordinator: coordinator, retry: RetryPolicy(), logger: logger)
+        let isEnding = Flag()
+        self.isEnding = isEnding
+        retry = RetryPolicy(isOver: { isEnding.isSet })
+        // What steps wrote waits for a coordinator as long as their reports do: it may be an upgrade, over which locks and leases last.
+        let patient = RetryPolicy(patience: nil, isOver: { isEnding.isSet })
+        publisher = VolumePublisher(sync: sync, coordinator: coordinator, retry: patient, logger: logger)
     }
+
+    /// The agent ends: what waits for a coordinator that can't be reached is given up at its next attempt.
+    public nonisolated func beginEnding() { isEnding.set() }
 
     /// All generations here, for ``AgentHello``.
     public nonisolated func held() -> [HeldVolume] { store.held() }
@@ -67,14 +84,14 @@ public actor VolumeService: VolumeLeasing {
         var progress = Progress()
         // What can be brought is brought before the wait, so that nobody else waits for that.
         let now = try await retry.run { [coordinator] in try await coordinator.locate(question) }
-        try await bring(lasting, now, &progress)
+        try await bring(lasting, now, for: question, &progress)
         do {
             let granted = try await RetryPolicy(patience: nil).run { [coordinator] in try await coordinator.acquire(question) }
             try check(granted, lasting)
             // Only what is still wrong now is worth telling.
             progress.notes = []
             try await waitForFormerUsers(lasting, granted)
-            try await bring(lasting, granted, &progress)
+            try await bring(lasting, granted, for: question, &progress)
             let states = Dictionary(uniqueKeysWithValues: zip(lasting.map(\.key), granted.volumes))
             return try await mountAll(requests, granted: states, lock: lock, progress)
         } catch {
@@ -108,30 +125,66 @@ public actor VolumeService: VolumeLeasing {
         }
     }
 
-    private func bring(_ requests: [VolumeRequest], _ answer: VolumesAcquired, _ progress: inout Progress) async throws {
+    private func bring(
+        _ requests: [VolumeRequest], _ answer: VolumesAcquired, for step: AcquireVolumes, _ progress: inout Progress
+    ) async throws {
         try check(answer, requests)
+        let answered = ContinuousClock.now
         for (request, volume) in zip(requests, answer.volumes) {
-            let outcome: VolumeSync.Outcome?
-            do {
-                outcome = try await bring(request, volume)
-            } catch VolumeError.noRoom(_, let needed, _) {
-                // Not under the volume's lock: room is made by removing others.
-                await makeRoom(needed)
-                outcome = try await bring(request, volume)
-            }
-            guard let outcome else { continue }
+            guard let outcome = try await bring(request, Told(volume: volume, at: answered), for: step) else { continue }
             progress.received += outcome.received
             progress.notes += outcome.notes
             if outcome.received > 0, outcome.generation > 0 { await announce(request.key, outcome.generation) }
         }
     }
 
-    private func bring(_ request: VolumeRequest, _ volume: VolumesAcquired.Volume) async throws -> VolumeSync.Outcome? {
+    /// What the coordinator said of a volume, and when.
+    private struct Told {
+        var volume: VolumesAcquired.Volume
+        var at: ContinuousClock.Instant
+    }
+
+    private func bring(_ request: VolumeRequest, _ told: Told, for step: AcquireVolumes) async throws -> VolumeSync.Outcome? {
+        var told = told
+        var received: Int64 = 0
+        var isRoomMade = false
+        while true {
+            do {
+                guard var outcome = try await bringOnce(request, told, for: step) else { return nil }
+                received += outcome.received
+                outcome.received = received
+                // What came before it, or its own beginning, may have taken longer than grants last.
+                guard outcome.generation < told.volume.head, outcome.wasForbidden, ContinuousClock.now - told.at > store.settings.grantAge
+                else { return outcome }
+            } catch VolumeError.noRoom(_, let needed, _) where !isRoomMade {
+                isRoomMade = true
+                // Not under the volume's lock: room is made by removing others.
+                await makeRoom(needed)
+                continue
+            }
+            told = try await locate(request, for: step)
+        }
+    }
+
+    private func locate(_ request: VolumeRequest, for step: AcquireVolumes) async throws -> Told {
+        var question = step
+        question.needs.removeAll { $0.key != request.key }
+        let answer = try await retry.run { [coordinator, question] in try await coordinator.locate(question) }
+        try check(answer, [request])
+        return Told(volume: answer.volumes[0], at: .now)
+    }
+
+    private func bringOnce(_ request: VolumeRequest, _ told: Told, for step: AcquireVolumes) async throws -> VolumeSync.Outcome? {
         try await lockedUnlessCancelled(request.key) {
             // What is in use here keeps its generation; what it writes is put upon the newest when it is published.
-            guard mounted[request.key] == nil, store.generation(of: request.key) != volume.head else { return nil }
+            guard mounted[request.key] == nil else { return nil }
+            var volume = told.volume
+            // Another step may have published here since the coordinator said this. Under the volume's lock none does.
+            if store.generation(of: request.key) > volume.head { volume = try await locate(request, for: step).volume }
+            let here = store.generation(of: request.key)
+            guard here != volume.head else { return nil }
             // What is here is of another history, and may go.
-            if store.generation(of: request.key) > volume.head { await settle(request.key) }
+            if here > volume.head { await settle(request.key) }
             return try await sync.bring(request.key, to: volume.head, from: volume.holders)
         }
     }
@@ -439,6 +492,9 @@ public actor VolumeService: VolumeLeasing {
         defer { locks.unlock(key) }
         return try await body()
     }
+
+    /// Whether somebody waits until what happens to a volume here is over. For tests.
+    func isAnybodyWaiting(for key: VolumeKey) -> Bool { locks.waiting(for: key) > 0 }
 
     private func giveUp(_ key: VolumeKey, _ number: Int) { locks.giveUp(key, number) }
 }

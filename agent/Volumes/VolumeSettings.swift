@@ -15,6 +15,9 @@ public struct VolumeSettings: Sendable, Equatable {
     var indexedFiles = ContentIndex.fileLimit
     /// So many names are kept in memory for comparisons.
     var comparedNames = DigestKeeper.entryLimit
+    /// A holder's refusal of a grant that is older than this may be due to its end: another is asked for. Much less than grants last (five
+    /// minutes), and more than it takes to use a new one.
+    var grantAge = Duration.seconds(60)
 
     /// So long a publication asks for the head that the coordinator says others have: more than an agent takes to start again, and than one
     /// that is gone is taken for there (setting `lease` of the coordinator). Then what the step wrote is given up.

@@ -18,6 +18,8 @@ struct VolumeSync: Sendable {
         var received: Int64 = 0
         /// What went otherwise than wished, for the log of the step.
         var notes: [String] = []
+        /// A holder did not take the grant, which may have ended.
+        var wasForbidden = false
     }
 
     /// Files whose rsync delta does not give what was announced are asked for once more, as wholes.
@@ -92,6 +94,7 @@ struct VolumeSync: Sendable {
                 try Task.checkCancellation()
                 logger.warning("volume not brought", metadata: ["volume": "\(key.id)", "agent": "\(holder.agent)", "error": "\(error)"])
                 outcome.notes.append("volume \(key.id): agent \(holder.agent) could not give it: \(error)")
+                if case VolumeError.peerRefused(_, 403, _) = error { outcome.wasForbidden = true }
             }
             outcome.generation = store.generation(of: key)
         }

@@ -78,6 +78,7 @@ public final class AgentService: Sendable {
         // In a task of its own: this one is cancelled, and what it calls would take that for a wish to hurry.
         await Task { [self] in
             session.cancel()
+            parts.volumes.beginEnding()
             await parts.runner.stop()
             await parts.services.outbox.drain(within: Self.reportGrace)
             for task in background { task.cancel() }
