@@ -72,7 +72,13 @@ public struct FileStatus: Hashable, Sendable {
             && changed == earlier.changed && kind == earlier.kind
     }
 
-    private static func nanoseconds(_ time: timespec) -> Int64 { Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec) }
+    /// Nanoseconds since the epoch. The nearest time that can be told, where a file system keeps others than of the years 1678 to 2262.
+    public static func nanoseconds(_ time: timespec) -> Int64 {
+        let (seconds, isBeyond) = Int64(time.tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
+        if isBeyond { return time.tv_sec < 0 ? .min : .max }
+        let (nanoseconds, isLater) = seconds.addingReportingOverflow(Int64(time.tv_nsec))
+        return isLater ? .max : nanoseconds
+    }
 }
 
 /// The target of a symbolic link, as bytes.

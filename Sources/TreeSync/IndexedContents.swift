@@ -94,6 +94,6 @@ public final class IndexedContents: LocalContents {
     /// Whether the file on disk is still what its manifest says.
     private static func agrees(_ status: stat, _ entry: TreeEntry) -> Bool {
         status.st_mode & 0o7777 == mode_t(entry.mode) && status.st_uid == entry.uid && status.st_gid == entry.gid
-            && Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec) == entry.modified
+            && TreeReader.Item(status: status).modified == entry.modified
     }
 }

@@ -1,5 +1,6 @@
 import CLinux
 import Digests
+import FileTree
 import Glibc
 
 /// Reads names and metadata of a directory tree on disk.
@@ -13,12 +14,8 @@ struct TreeReader {
         var status: stat
         var kind: mode_t { status.st_mode & S_IFMT }
         var isWhiteout: Bool { kind == S_IFCHR && status.st_rdev == 0 }
-        /// Nanoseconds since the epoch. The nearest time that can be told, where a file system keeps later ones than the year 2262.
-        var modified: Int64 {
-            let (whole, overflow) = Int64(status.st_mtim.tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
-            if overflow { return status.st_mtim.tv_sec < 0 ? .min : .max }
-            return whole.addingReportingOverflow(Int64(status.st_mtim.tv_nsec)).overflow ? .max : whole + Int64(status.st_mtim.tv_nsec)
-        }
+        /// See ``FileStatus/nanoseconds(_:)``.
+        var modified: Int64 { FileStatus.nanoseconds(status.st_mtim) }
     }
 
     /// The names in a directory, sorted: tree order among siblings.

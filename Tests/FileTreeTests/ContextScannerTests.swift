@@ -16,6 +16,13 @@ import Testing
         return found
     }
 
+    @Test func `A time that no number of nanoseconds tells is the nearest one`() {
+        #expect(FileStatus.nanoseconds(timespec(tv_sec: 13_569_465_600, tv_nsec: 0)) == .max)
+        #expect(FileStatus.nanoseconds(timespec(tv_sec: 9_223_372_036, tv_nsec: 999_999_999)) == .max)
+        #expect(FileStatus.nanoseconds(timespec(tv_sec: -13_569_465_600, tv_nsec: 5)) == .min)
+        #expect(FileStatus.nanoseconds(timespec(tv_sec: -2, tv_nsec: 5)) == -1_999_999_995)
+    }
+
     @Test func `Every kind of file is in the tree as it is on the disk`() throws {
         let scratch = Scratch()
         try scratch.file("a/b/file", "hello", mode: 0o4755)

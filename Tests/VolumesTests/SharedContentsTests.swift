@@ -64,6 +64,28 @@ struct SharedContentsTests {
         }
     }
 
+    @Test func `a file of a time that no number of nanoseconds tells is taken from another volume as any other`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            let two = try await farm.agent("two")
+            let content = "\(farm.directory)/content"
+            try shell("head -c 50000 /dev/urandom > '\(content)'", in: farm.directory)
+            // Each agent has it in a layer that it made itself, with the time as the file system keeps it.
+            for (agent, volume) in [(one, "old"), (two, "new")] {
+                try await agent.step(key(volume)) { path in
+                    try shell("cp '\(content)' late; touch -d 2400-01-01 late", in: path)
+                }
+                await agent.service.settle()
+            }
+            let lease = try await one.step(key("new")) { path in
+                try shell("cmp '\(content)' late", in: path)
+            }
+            #expect(lease.bytesReceived < 10_000, "what is here already does not come again")
+            await one.stop()
+            await two.stop()
+        }
+    }
+
     @Test func `contents of another project are never looked at`() async throws {
         try await TestFarm.with { farm in
             let (one, two) = try await agents(farm)
