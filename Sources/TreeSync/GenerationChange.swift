@@ -51,7 +51,8 @@ public struct GenerationChange: Sendable, Equatable {
         var latePuts: [TreePath: Int] = [:]
         for (index, entry) in later.delta.puts.enumerated() where !entry.isDirectory { latePuts[entry.path] = index }
         var joined: [FileBasis] = []
-        for (index, entry) in whole.puts.enumerated() where entry.file != nil {
+        for (index, entry) in whole.puts.enumerated() {
+            guard let size = entry.file?.size else { continue }
             var basis: FileBasis?
             if let late = latePuts[entry.path] {
                 guard let second = theirs[late] else { continue }
@@ -63,11 +64,18 @@ public struct GenerationChange: Sendable, Equatable {
             } else if let early = earlierPuts[entry.path] {
                 basis = mine[early]
             }
-            guard var basis else { continue }
+            guard var basis, size > 0 else { continue }
             basis.put = index
+            // What two makers said need not fit together.
+            if case .runs(let runs) = basis.relation, !Self.areServed(runs, size: size) { basis.relation = .unknown }
             joined.append(basis)
         }
         return GenerationChange(delta: whole, bases: joined)
+    }
+
+    /// Whether others take such runs for a file of that size.
+    private static func areServed(_ runs: [ContentRun], size: UInt64) -> Bool {
+        runs.count <= runLimit && runs.last.map { $0.position + $0.length <= size } ?? true
     }
 
     private static func composing(_ first: FileBasis, _ second: FileBasis) -> FileBasis {
@@ -206,7 +214,8 @@ extension GenerationChange {
             let length = try decoder.number(UInt64.self, upTo: size - position)
             let (moved, overflow) = shift.addingReportingOverflow(try decoder.signed())
             let (source, outside) = Int64(position).addingReportingOverflow(moved)
-            guard length > 0, !overflow, !outside, source >= 0, source <= Int64.max - Int64(length) else {
+            // No file is larger, so that no number that is made of positions in files overflows.
+            guard length > 0, !overflow, !outside, source >= 0, UInt64(source) <= FileContent.sizeLimit - length else {
                 throw TreeSyncError.badManifest("a run that is outside of its file")
             }
             runs.append(ContentRun(position: position, length: length, source: UInt64(source)))

@@ -150,6 +150,12 @@ struct ByGenerationTests {
         refused([ContentRun(position: 50, length: 51, source: 0)])
         refused([ContentRun(position: 0, length: 0, source: 0)])
         refused([ContentRun(position: 0, length: 100, source: UInt64(Int64.max) - 10)])
+        // Of no file that a volume has: composed with others it would be served in numbers that can't be told.
+        refused([ContentRun(position: 0, length: 100, source: FileContent.sizeLimit - 99)])
+        refused([
+            ContentRun(position: 0, length: 1, source: UInt64(Int64.max) - 2), ContentRun(position: 1, length: 1, source: 1 << 62),
+            ContentRun(position: 99, length: 1, source: 0),
+        ])
         refused([ContentRun(position: 0, length: 10, source: 0)], path: "../f")
         refused([ContentRun(position: 0, length: 10, source: 0)], put: 0)
         let good = GenerationChange(
@@ -162,6 +168,31 @@ struct ByGenerationTests {
             damaged[index] ^= 1
             #expect(throws: TreeSyncError.self) { try GenerationChange(decoding: damaged) }
         }
+    }
+
+    /// A change of one file of that size.
+    private func change(size: UInt64, _ relation: FileBasis.Relation, digest: String = "x") throws -> GenerationChange {
+        let root = TreeEntry(path: [], mode: 0o755, uid: 0, gid: 0, modified: 0, content: .directory)
+        let file = TreeEntry(
+            path: Array("f".utf8), mode: 0o644, uid: 0, gid: 0, modified: 0,
+            content: .file(FileContent(size: size, digest: Digest.of(digest))))
+        return GenerationChange(
+            delta: try DeltaManifest(puts: [root, file], deletions: []),
+            bases: [FileBasis(put: 1, path: file.path, relation: relation)])
+    }
+
+    @Test func `changes whose makers lied are one that others take all the same`() throws {
+        // A content that is the same and shorter.
+        let whole = try change(size: 100, .runs([0, 60].map { ContentRun(position: $0, length: 40, source: $0) }))
+        let cut = try whole.followed(by: change(size: 80, .same))
+        #expect(try GenerationChange(decoding: cut.encoded()) == cut)
+        #expect(cut.bases.count == 1)
+        // Runs that come to more than anybody takes.
+        let limit = UInt64(GenerationChange.runLimit)
+        let first = try change(size: limit * 2, .runs((0..<limit).map { ContentRun(position: $0 * 2, length: 1, source: $0 * 2) }))
+        let twice = [0, 1].map { ContentRun(position: $0 * limit * 2, length: limit * 2, source: 0) }
+        let many = try first.followed(by: change(size: limit * 4, .runs(twice)))
+        #expect(try GenerationChange(decoding: many.encoded()) == many)
     }
 
     private func withFile<T>(_ bytes: [UInt8], _ body: (String) throws -> T) throws -> T {

@@ -96,7 +96,7 @@ struct VolumeState: Codable, Sendable, Equatable {
     }
 
     /// Bytes of older versions that lie below the newest generation. Only what is in layers that say how much they are.
-    var hiddenBytes: Int64 { layers.reduce(-bytes) { $0 &+ ($1.bytes ?? 0) } }
+    var hiddenBytes: Int64 { layers.reduce(0 &- bytes) { $0 &+ ($1.bytes ?? 0) } }
 
     /// Forgets the oldest of the journal, until it has no more entries and bytes than that; returns the files that nobody needs any more. The
     /// newest stays.

@@ -26,7 +26,7 @@ extension VolumeStore {
     /// Bytes of all volumes beside their newest generations: of older versions below these, spares, lists of blocks, kept transfers.
     func extraBytes() -> Int64 {
         let others = extras.withLock { $0.values.reduce(Int64(0)) { $0 + $1.sum } }
-        return others + hiddenBytes()
+        return others &+ hiddenBytes()
     }
 
     /// Notes what a volume's directory has beside its layers. Blocks: a look at each name that is kept of a transfer, of which there are
