@@ -32,5 +32,6 @@ final class StubCoordinator: CoordinatorVolumes {
     }
 
     func release(_ request: ReleaseVolumes) async throws {}
+    func suspect(_ volume: SuspectVolume) async throws {}
     func changeHoldings(_ change: HoldingsChange) async throws {}
 }

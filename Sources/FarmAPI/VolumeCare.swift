@@ -62,6 +62,20 @@ public struct CollectAnswer: Codable, Sendable {
     public init(volumes: [VolumeKey]) { self.volumes = volumes }
 }
 
+/// `POST /api/v1/agent/volumes/suspect`, 204: what a holder gives is not what its manifest says. The coordinator has it verified there.
+public struct SuspectVolume: Codable, Sendable {
+    public var key: VolumeKey
+    /// The agent whose copy it is.
+    public var holder: String
+    /// What was seen.
+    public var reason: String
+    public init(key: VolumeKey, holder: String, reason: String) {
+        self.key = key
+        self.holder = holder
+        self.reason = reason
+    }
+}
+
 /// An order to read everything of a volume's generation here, to compare it with its manifests, and to mend it. The answer is a
 /// ``VerifyReport`` by the same id.
 public struct VerifyOrder: Codable, Sendable {

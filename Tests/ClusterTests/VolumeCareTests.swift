@@ -120,6 +120,19 @@ struct VolumeCareTests {
         #expect(try await cluster.farm("volumes", "verify", "nobody").status == 1)
     }
 
+    @Test func `damaged copies are found by who brings them, and nobody waits for them any more`() async throws {
+        defer { context.remove() }
+        try await run("echo right > /cache/file", on: "agent-2", project: "rot")
+        try await eventually("a second agent has it") { try await cluster.volumes(of: "rot").first?.copies == 2 }
+        let holders = try #require(try await cluster.volumes(of: "rot").first).holders.map(\.agent)
+        for number in 1...3 { try await spoil("rot", on: number) }
+        let third = try #require((1...3).map { "agent-\($0)" }.first { !holders.contains($0) })
+        // Its end waits until the coordinator knows that nobody has what is right.
+        let build = try await run("test ! -e /cache/file && echo anew > /cache/file", on: third, project: "rot")
+        #expect(try await log(build).contains("could not give it"))
+        #expect(try await log(try await run("cat /cache/file", on: holders[0], project: "rot")).contains("anew"))
+    }
+
     @Test func `a step that fills the disk is run elsewhere, and the agent has room again`() async throws {
         defer { context.remove() }
         try context.write(

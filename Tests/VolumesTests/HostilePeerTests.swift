@@ -211,7 +211,8 @@ struct HostilePeerTests {
         // Waiting is the same whatever one has.
         guard !attack.script.hangs, attack.script.pause == nil else { return }
         let holders = try await farm.coordinator.holders(key, for: "three").filter { $0.agent == "evil" }
-        let sync = VolumeSync(store: three.store, peers: three.peers, logger: Logger(label: "three"))
+        let coordinator = MemoryCoordinatorClient(agent: "three", coordinator: farm.coordinator)
+        let sync = VolumeSync(store: three.store, peers: three.peers, coordinator: coordinator, logger: Logger(label: "three"))
         let outcome = try await sync.bring(key, to: 2, from: holders)
         let left = (try? VolumeFiles.names(in: three.store.directory(of: key))) ?? []
         #expect(!left.contains { $0.hasPrefix(VolumeStore.stagingPrefix) }, "\(attack.name), to who has nothing: \(left)")

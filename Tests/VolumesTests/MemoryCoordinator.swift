@@ -132,6 +132,9 @@ actor MemoryCoordinator {
         return .accepted(generation: volume.head)
     }
 
+    private(set) var suspects: [SuspectVolume] = []
+    func suspect(_ volume: SuspectVolume) { suspects.append(volume) }
+
     func change(_ change: HoldingsChange, by agent: String) {
         for held in change.volumes { volumes[held.key]?.holders[agent] = held.generation }
         for key in change.removedVolumes { volumes[key]?.holders[agent] = nil }
@@ -149,5 +152,6 @@ struct MemoryCoordinatorClient: CoordinatorVolumes {
     func acquire(_ request: AcquireVolumes) async throws -> VolumesAcquired { try await coordinator.acquire(request, for: agent) }
     func publish(_ request: PublishVolume) async throws -> PublishAnswer { try await coordinator.publish(request, by: agent) }
     func release(_ request: ReleaseVolumes) async throws { await coordinator.release(request.lock) }
+    func suspect(_ volume: SuspectVolume) async throws { await coordinator.suspect(volume) }
     func changeHoldings(_ change: HoldingsChange) async throws { await coordinator.change(change, by: agent) }
 }

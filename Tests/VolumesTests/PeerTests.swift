@@ -30,6 +30,46 @@ struct PeerTests {
         }
     }
 
+    @Test func `a step waits for a holder that is starting again`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two", settings: VolumeSettings()))
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            await one.stop()
+            let back = Mutex<TestAgent?>(nil)
+            let questions = Mutex(0)
+            await farm.coordinator.setAfterLocate {
+                let count = questions.withLock { count in
+                    count += 1
+                    return count
+                }
+                // The first attempt has found nobody.
+                guard count == 2 else { return }
+                let agent = try? await farm.agent("one")
+                back.withLock { $0 = agent }
+            }
+            let lease = try await two.step(key) { try shell("test $(cat f) = 1", in: $0) }
+            #expect(lease.notes.isEmpty)
+            await back.withLock { $0 }?.stop()
+            await two.stop()
+        }
+    }
+
+    @Test func `a holder whose files have changed on the disk is told to the coordinator`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+            try await one.step(key) { try shell("echo good > f; touch -d @5 f", in: $0) }
+            await one.service.settle()
+            let layer = "\(one.store.directory(of: key))/\(one.store.layerNames(of: key)[0])"
+            try shell("echo evil > f; touch -d @5 f", in: layer)
+            let lease = try await two.step(key) { try shell("test ! -e f", in: $0) }
+            #expect(!lease.notes.isEmpty)
+            let suspects = await farm.coordinator.suspects
+            #expect(!suspects.isEmpty && suspects.allSatisfy { $0.key == key && $0.holder == "one" })
+            await one.stop()
+            await two.stop()
+        }
+    }
+
     @Test func `an agent that is wrongly taken for a holder of the head says at once what it has, and corrects the coordinator`()
         async throws
     {

@@ -45,10 +45,17 @@ final class TestFarm: Sendable {
         return TLSIdentity(certificateFile: files.certificate, privateKeyFile: files.key, authorityFile: files.authority)
     }
 
-    /// Starts an agent, runs the body, stops it.
+    /// A step that begins waits for no holder that may be starting again.
+    static var impatient: VolumeSettings {
+        var settings = VolumeSettings()
+        settings.startPatience = .zero
+        return settings
+    }
+
+    /// Starts an agent.
     func agent(
         _ name: String, layers: any LayerSource = NoLayers(), patience: PeerPatience = PeerPatience(),
-        limits: ServingLimits = ServingLimits(), settings: VolumeSettings = VolumeSettings()
+        limits: ServingLimits = ServingLimits(), settings: VolumeSettings = impatient
     ) async throws -> TestAgent {
         let agent = try TestAgent(name, farm: self, layers: layers, patience: patience, limits: limits, settings: settings)
         try await agent.start()

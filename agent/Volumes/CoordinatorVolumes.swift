@@ -10,6 +10,8 @@ public protocol CoordinatorVolumes: Sendable {
     func publish(_ request: PublishVolume) async throws -> PublishAnswer
     /// `POST /api/v1/agent/volumes/release`
     func release(_ request: ReleaseVolumes) async throws
+    /// `POST /api/v1/agent/volumes/suspect`
+    func suspect(_ volume: SuspectVolume) async throws
     /// `POST /api/v1/agent/holdings`
     func changeHoldings(_ change: HoldingsChange) async throws
 }
@@ -28,6 +30,8 @@ extension APIClient: CoordinatorVolumes {
     }
 
     public func release(_ request: ReleaseVolumes) async throws { try await post("/api/v1/agent/volumes/release", request) }
+
+    public func suspect(_ volume: SuspectVolume) async throws { try await post("/api/v1/agent/volumes/suspect", volume) }
 
     public func changeHoldings(_ change: HoldingsChange) async throws { try await post("/api/v1/agent/holdings", change) }
 }

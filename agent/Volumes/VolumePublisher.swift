@@ -231,7 +231,7 @@ private struct Chase {
     mutating func pause(_ key: VolumeKey, head: Int, _ notes: [String]) async throws {
         guard ContinuousClock.now - start < patience else {
             throw VolumeError.conflict(
-                "generation \(head), which others published meanwhile, could not be brought: \(notes.joined(separator: "; "))")
+                "generation \(head), which other agents have, could not be brought: \(notes.joined(separator: "; "))")
         }
         try await Task.sleep(for: next)
         next = min(next * 2, Self.longestPause)

@@ -51,7 +51,7 @@ public actor VolumeService: VolumeLeasing {
         self.store = store
         self.coordinator = coordinator
         self.logger = logger
-        sync = VolumeSync(store: store, peers: peers, logger: logger)
+        sync = VolumeSync(store: store, peers: peers, coordinator: coordinator, logger: logger)
         let isEnding = Flag()
         self.isEnding = isEnding
         retry = RetryPolicy(isOver: { isEnding.isSet })
@@ -148,14 +148,20 @@ public actor VolumeService: VolumeLeasing {
         var told = told
         var received: Int64 = 0
         var isRoomMade = false
+        var pauses = BusyPauses(patience: store.settings.startPatience)
         while true {
             do {
                 guard var outcome = try await bringOnce(request, told, for: step) else { return nil }
                 received += outcome.received
                 outcome.received = received
-                // What came before it, or its own beginning, may have taken longer than grants last.
-                guard outcome.generation < told.volume.head, outcome.wasForbidden, ContinuousClock.now - told.at > store.settings.grantAge
-                else { return outcome }
+                guard outcome.generation < told.volume.head else { return outcome }
+                if outcome.wasLost, !pauses.isOver {
+                    // It may be starting again. Once the coordinator takes it for lost it is not named any more.
+                    logger.notice("waiting for a holder", metadata: ["volume": "\(request.key.id)", "notes": "\(outcome.notes)"])
+                    try await pauses.wait()
+                } else if !outcome.wasForbidden || ContinuousClock.now - told.at < store.settings.grantAge {
+                    return outcome
+                }
             } catch VolumeError.noRoom(_, let needed, _) where !isRoomMade {
                 isRoomMade = true
                 // Not under the volume's lock: room is made by removing others.

@@ -23,6 +23,10 @@ public struct VolumeSettings: Sendable, Equatable {
     /// that is gone is taken for there (setting `lease` of the coordinator). Then what the step wrote is given up.
     public var holderPatience = Duration.seconds(60)
 
+    /// So long a step that begins asks for a generation again whose holder could not be reached, while the coordinator takes that one for
+    /// there: it may be starting again. One that is gone is not named any more after the coordinator's `lease`.
+    public var startPatience = Duration.seconds(60)
+
     public init() {}
 
     var smallestSpare: UInt64 { spareFiles > 0 ? UInt64(spareFiles) : .max }

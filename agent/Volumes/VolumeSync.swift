@@ -10,6 +10,7 @@ import TreeSync
 struct VolumeSync: Sendable {
     let store: VolumeStore
     let peers: PeerClient
+    let coordinator: any CoordinatorVolumes
     let logger: Logger
 
     /// What bringing came to.
@@ -20,6 +21,8 @@ struct VolumeSync: Sendable {
         var notes: [String] = []
         /// A holder did not take the grant, which may have ended.
         var wasForbidden = false
+        /// A holder could not be reached, or was lost on the way.
+        var wasLost = false
     }
 
     /// Files whose rsync delta does not give what was announced are asked for once more, as wholes.
@@ -83,7 +86,7 @@ struct VolumeSync: Sendable {
                 continue
             }
             do {
-                outcome.received += try await bring(key, to: wanted, from: holder)
+                try await bring(key, to: wanted, from: holder, &outcome.received)
             } catch let error as VolumeError where error.isNoRoom {
                 // The others have the same.
                 throw error
@@ -94,15 +97,31 @@ struct VolumeSync: Sendable {
                 try Task.checkCancellation()
                 logger.warning("volume not brought", metadata: ["volume": "\(key.id)", "agent": "\(holder.agent)", "error": "\(error)"])
                 outcome.notes.append("volume \(key.id): agent \(holder.agent) could not give it: \(error)")
-                if case VolumeError.peerRefused(_, 403, _) = error { outcome.wasForbidden = true }
+                await learn(from: error, of: holder, key, &outcome)
             }
             outcome.generation = store.generation(of: key)
         }
         return later.filter { outcome.generation < head && ($0.generation ?? head) > outcome.generation }
     }
 
-    private func bring(_ key: VolumeKey, to wanted: Int, from holder: Holder) async throws -> Int64 {
-        var received: Int64 = 0
+    /// What a failure says beside that it has failed.
+    private func learn(from error: any Error, of holder: Holder, _ key: VolumeKey, _ outcome: inout Outcome) async {
+        switch error {
+        case VolumeError.peerRefused(_, 403, _): outcome.wasForbidden = true
+        case TransportError.connectFailed, TransportError.connectionLost, TransportError.streamReset: outcome.wasLost = true
+        case TreeSyncError.digestMismatch, TreeSyncError.contentGone:
+            // Seen as often as it was asked for, over connections that let nothing be changed: it is so on the holder's disk.
+            do {
+                try await coordinator.suspect(SuspectVolume(key: key, holder: holder.agent, reason: "\(error)"))
+            } catch {
+                logger.warning("a damaged copy was not told", metadata: ["volume": "\(key.id)", "error": "\(error)"])
+            }
+        default: break
+        }
+    }
+
+    /// - Parameter received: grows by what came, also where it throws.
+    private func bring(_ key: VolumeKey, to wanted: Int, from holder: Holder, _ received: inout Int64) async throws {
         for attempt in 1... {
             do {
                 return try await bringOnce(key, to: wanted, from: holder, &received)
@@ -116,10 +135,9 @@ struct VolumeSync: Sendable {
                 try await Task.sleep(for: Self.cutPause)
             }
         }
-        return received
     }
 
-    private func bringOnce(_ key: VolumeKey, to wanted: Int, from holder: Holder, _ received: inout Int64) async throws -> Int64 {
+    private func bringOnce(_ key: VolumeKey, to wanted: Int, from holder: Holder, _ received: inout Int64) async throws {
         let store = store
         let snapshot = store.base(of: key)
         let known = snapshot?.generation ?? 0
@@ -137,7 +155,7 @@ struct VolumeSync: Sendable {
             }
             guard change.generation > known else {
                 try? await BlockingPool.shared.run { try kept.discard(staging) }
-                return received
+                return
             }
             var round: DeltaFetch.Round
             (round, isWorthKeeping) = try await BlockingPool.shared.run { [logger] in
@@ -190,7 +208,6 @@ struct VolumeSync: Sendable {
                 try? kept.removeAll()
                 store.measureExtras(of: key)
             }
-            return received
         } catch {
             try? await BlockingPool.shared.run { [isWorthKeeping] in
                 defer { store.measureExtras(of: key) }

@@ -11,6 +11,12 @@ struct Verification {
     var request: Int
 }
 
+/// A holder of a volume that gave something else than it should.
+struct Suspicion: Hashable {
+    var key: VolumeKey
+    var holder: String
+}
+
 // `farm volumes verify`
 extension Coordinator {
     /// Has every holder of these volumes read what it has of them; the stream gives each one's findings as they come, and ends when all have
@@ -36,6 +42,35 @@ extension Coordinator {
         return stream
     }
 
+    /// An agent was given something else than what the holder's manifest says: the holder reads what it has, and it is mended or given up.
+    /// What the same holder has of the same volume is not read again for a while, whoever complains of it.
+    public func suspect(_ volume: SuspectVolume, by agent: String) async throws {
+        guard agentEntries[agent] != nil else { throw EngineError.conflict("\(agent) has no session") }
+        heard(from: agent)
+        guard let holder = agentEntries[volume.holder], holder.session != nil, isReachable(holder), holder.volumes[volume.key] != nil
+        else { return }
+        let now = clock.monotonic()
+        suspicions = suspicions.filter { now - $0.value < Self.suspicionPause }
+        let suspicion = Suspicion(key: volume.key, holder: volume.holder)
+        guard suspicions[suspicion] == nil else { return }
+        suspicions[suspicion] = now
+        logger.error(
+            "a holder gives what is not in its manifest, and verifies its volume",
+            metadata: [
+                "project": "\(volume.key.project)", "volume": "\(volume.key.id)", "agent": "\(volume.holder)", "seen by": "\(agent)",
+                "reason": "\(volume.reason.prefix(Self.reasonLimit))",
+            ])
+        // Nobody waits for its findings, which are in the log.
+        let (_, continuation) = AsyncStream.makeStream(of: VolumeVerification.self, bufferingPolicy: .bufferingNewest(0))
+        try order(volume.key, at: holder, newNumber(), continuation)
+        try await settle()
+    }
+
+    /// Reading a volume of many gigabytes takes minutes, and agents that find it damaged come back in seconds.
+    private static let suspicionPause = 600.0
+    /// Of what another agent says goes into the log.
+    private static let reasonLimit = 500
+
     private func order(_ key: VolumeKey, _ request: Int, _ continuation: AsyncStream<VolumeVerification>.Continuation) throws {
         let holders = agents(holding: key).sorted { $0.name < $1.name }
         if holders.isEmpty {
@@ -46,11 +81,17 @@ extension Coordinator {
                 continuation.yield(Self.unverified(key, agent: agent.name, generation: agent.volumes[key] ?? 0, "the agent is lost"))
                 continue
             }
-            // An agent may still be at work for a coordinator that was there before this one.
-            let id = "\(newNumber())-\(String(UInt64.random(in: .min ... .max), radix: 36))"
-            verifications[id] = Verification(key: key, agent: agent.name, continuation: continuation, request: request)
-            try send(id, key, to: agent.name)
+            try order(key, at: agent, request, continuation)
         }
+    }
+
+    private func order(
+        _ key: VolumeKey, at agent: AgentEntry, _ request: Int, _ continuation: AsyncStream<VolumeVerification>.Continuation
+    ) throws {
+        // An agent may still be at work for a coordinator that was there before this one.
+        let id = "\(newNumber())-\(String(UInt64.random(in: .min ... .max), radix: 36))"
+        verifications[id] = Verification(key: key, agent: agent.name, continuation: continuation, request: request)
+        try send(id, key, to: agent.name)
     }
 
     private func send(_ id: String, _ key: VolumeKey, to agent: String) throws {
@@ -88,6 +129,8 @@ extension Coordinator {
         guard let verification = verifications[report.id], verification.agent == agent else { return }
         verifications[report.id] = nil
         let key = verification.key
+        // A step had it, or who could give what is right was busy: whoever comes next finds it damaged again, and has it looked at again.
+        if report.outcome == .damaged { suspicions[Suspicion(key: key, holder: agent)] = nil }
         if report.outcome == .dropped || report.outcome == .repaired {
             if report.left > 0 { hold(HeldVolume(key: key, generation: report.left), agent) } else { drop(volume: key, agent) }
             logger.error(

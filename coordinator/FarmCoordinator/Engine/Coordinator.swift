@@ -66,6 +66,8 @@ public actor Coordinator {
     var careTotals = CareTotals()
     /// By the order's id.
     var verifications: [String: Verification] = [:]
+    /// When each was looked into, monotonic seconds.
+    var suspicions: [Suspicion: Double] = [:]
     /// Projects that may be above their quotas.
     var quotaSuspects: Set<String> = []
     var nextNumber = 0

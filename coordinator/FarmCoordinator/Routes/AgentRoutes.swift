@@ -20,6 +20,7 @@ struct AgentRoutes: Sendable {
             accept("holdings", HoldingsChange.self, limit: Limits.hello) { try await engine.holdingsChanged($0, of: $1) },
             accept("volumes/copied", CopyOutcome.self) { try await engine.copied($0, from: $1) },
             accept("volumes/verified", VerifyReport.self, limit: Limits.reports) { try await engine.verified($0, from: $1) },
+            accept("volumes/suspect", SuspectVolume.self) { try await engine.suspect($0, by: $1) },
             accept("volumes/release", ReleaseVolumes.self) { try await engine.release($0, from: $1) },
             answer("secrets", SecretQuery.self) { try await engine.secret($0, from: $1) },
             answer("records", RecordQuery.self) { try await engine.record($0, from: $1) },
