@@ -13,8 +13,13 @@ struct VolumeScopeTests {
         let held = Mutex<Set<String>>([])
         let discarded = Mutex(0)
         let fails: Bool
+        /// Releases wait for it.
+        let gate: AsyncStream<Void>?
 
-        init(fails: Bool = false) { self.fails = fails }
+        init(fails: Bool = false, gate: AsyncStream<Void>? = nil) {
+            self.fails = fails
+            self.gate = gate
+        }
 
         func acquire(_ requests: [VolumeRequest], assignment: String, lock: String) async throws -> VolumeLease {
             held.withLock { _ = $0.insert(lock) }
@@ -22,6 +27,7 @@ struct VolumeScopeTests {
         }
 
         func release(_ lease: VolumeLease) async throws -> [String] {
+            if let gate { for await _ in gate {} }
             // What a cancelled task could not do.
             try Task.checkCancellation()
             held.withLock { _ = $0.remove(lease.lock) }
@@ -38,9 +44,40 @@ struct VolumeScopeTests {
     private struct Oops: Error {}
 
     private func use<T: Sendable>(
-        _ shelf: Shelf, say: (String) -> Void = { _ in }, _ body: (VolumeLease) async throws -> T
+        _ shelf: Shelf, say: @escaping @Sendable (String) -> Void = { _ in }, _ body: (VolumeLease) async throws -> T
     ) async throws -> T {
-        try await shelf.withLease([], assignment: "a", lock: "a/1", logger: Logger(label: "test"), say: say, body)
+        let publications = Publications()
+        let result: Result<T, any Error>
+        do { result = .success(try await use(shelf, publications, "a/1", say: say, body)) } catch { result = .failure(error) }
+        await publications.settle()
+        return try result.get()
+    }
+
+    private func use<T: Sendable>(
+        _ shelf: Shelf, _ publications: Publications, _ lock: String, of volume: String = "v",
+        say: @escaping @Sendable (String) -> Void = { _ in }, _ body: (VolumeLease) async throws -> T
+    ) async throws -> T {
+        let key = VolumeKey(project: "p", id: volume, platform: Platform(os: "linux", architecture: "amd64"))
+        return try await shelf.withLease(
+            [VolumeRequest(key: key, sharing: .shared)], assignment: "a", lock: lock, logger: Logger(label: "test"),
+            publications: publications, say: say, body)
+    }
+
+    @Test func `a stage goes on while a step's volume is published, and its next step with that volume waits`() async throws {
+        let (gate, open) = AsyncStream<Void>.makeStream()
+        let shelf = Shelf(gate: gate)
+        let publications = Publications()
+        try await use(shelf, publications, "a/1") { _ in }
+        // Another volume's step runs, and ends, while the first is not published.
+        let seen = try await use(shelf, publications, "a/2", of: "w") { _ in shelf.held.withLock { $0 } }
+        #expect(seen == ["a/1", "a/2"])
+        let third = Task { try await use(shelf, publications, "a/3") { _ in shelf.held.withLock { $0 } } }
+        for _ in 0..<100 { await Task.yield() }
+        #expect(!shelf.held.withLock { $0.contains("a/3") })
+        open.finish()
+        #expect(try await third.value.isDisjoint(with: ["a/1"]))
+        await publications.settle()
+        #expect(shelf.held.withLock { $0 }.isEmpty)
     }
 
     @Test func `what a step wrote while the disk was full is not published`() async throws {
@@ -78,13 +115,14 @@ struct VolumeScopeTests {
     }
 
     @Test func `a volume that can't be published does not fail the step, which says so`() async throws {
-        var said: [String] = []
-        #expect(try await use(Shelf(fails: true), say: { said.append($0) }) { _ in 1 } == 1)
-        #expect(said == ["lost"])
-        _ = try await use(Shelf(), say: { said.append($0) }) { _ in }
-        #expect(said == ["lost", "kept"])
+        let said = Mutex<[String]>([])
+        let say: @Sendable (String) -> Void = { text in said.withLock { $0.append(text) } }
+        #expect(try await use(Shelf(fails: true), say: say) { _ in 1 } == 1)
+        #expect(said.withLock { $0 } == ["lost"])
+        _ = try await use(Shelf(), say: say) { _ in }
+        #expect(said.withLock { $0 } == ["lost", "kept"])
         // Whoever fails wants to know that, too.
-        await #expect(throws: Oops.self) { try await use(Shelf(fails: true), say: { said.append($0) }) { _ in throw Oops() } }
-        #expect(said == ["lost", "kept", "lost"])
+        await #expect(throws: Oops.self) { try await use(Shelf(fails: true), say: say) { _ in throw Oops() } }
+        #expect(said.withLock { $0 } == ["lost", "kept", "lost"])
     }
 }

@@ -22,8 +22,7 @@ extension StageRun {
                 let written = try await update.write(into: room, above: paths, linksFiles: false, scope: scope)
                 report.bytes.context += Int64(clamping: written.fetchedBytes)
             }
-            // Last, and without a slot: others may hold a lock for long. They are given back before the step counts as done: the next
-            // build may look for what was written at once.
+            // Last, and without a slot: others may hold a lock for long.
             let end = try await withVolumes(of: run, index, in: scope) { volumes in
                 if let lease = volumes?.lease {
                     report.bytes.volumes += lease.bytesReceived
@@ -182,7 +181,7 @@ extension StageRun {
         if requests.isEmpty { return try await body(nil) }
         return try await services.volumes.withLease(
             requests, assignment: assignment.id, lock: "\(assignment.id)/\(index)", logger: services.logger,
-            say: { post(.log(step: index, text: "warning: \($0)\n")) }
+            publications: publications, say: { post(.log(step: index, text: "warning: \($0)\n")) }
         ) { lease in
             try await body(Volumes(lease: lease, paths: Dictionary(uniqueKeysWithValues: zip(ids, lease.paths))))
         }

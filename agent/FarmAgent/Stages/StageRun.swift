@@ -13,6 +13,7 @@ struct StageRun: Sendable {
     let services: StageServices
     /// werf's tmp_dir.
     let temporaries: TemporaryDirectories
+    let publications = Publications()
 
     init(assignment: StageAssignment, services: StageServices) {
         self.assignment = assignment
@@ -49,13 +50,12 @@ struct StageRun: Sendable {
     ///
     /// - Throws: ``StepFailureAt`` for a step's own fault, `CancellationError`, and anything else for the machine's or the cluster's.
     func run() async throws {
-        do {
-            try await runSteps()
-        } catch {
-            await temporaries.remove()
-            throw error
-        }
+        let result: Result<Void, any Error>
+        do { result = .success(try await runSteps()) } catch { result = .failure(error) }
         await temporaries.remove()
+        // The next stage, or the next build, may look for what was written at once.
+        await publications.settle()
+        try result.get()
     }
 
     private func runSteps() async throws {
