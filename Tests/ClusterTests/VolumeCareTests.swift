@@ -120,6 +120,30 @@ struct VolumeCareTests {
         #expect(try await cluster.farm("volumes", "verify", "nobody").status == 1)
     }
 
+    @Test func `builds at the same time on one agent keep what each adds to a volume`() async throws {
+        defer { context.remove() }
+        let (builders, builds) = (4, 6)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for builder in 1...builders {
+                group.addTask { [cluster] in
+                    let context = try TemporaryFolder()
+                    defer { context.remove() }
+                    try context.write("FROM busybox\nARG N\nRUN --mount=type=cache,target=/cache touch /cache/$N\n", to: "Dockerfile")
+                    for build in 1...builds {
+                        let result = try await cluster.farm([
+                            "submit", "--progress", "plain", "--project", "overlap", "--require", "name=agent-2", "--build-arg",
+                            "N=\(builder)-\(build)", context.root,
+                        ])
+                        #expect(result.status == 0 && !result.output.contains("volume /cache"), "\(result.testDescription)")
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        let build = try await run("ls /cache | wc -l", on: "agent-2", project: "overlap")
+        #expect(try await log(build).contains("\(builders * builds)\n"))
+    }
+
     @Test func `damaged copies are found by who brings them, and nobody waits for them any more`() async throws {
         defer { context.remove() }
         try await run("echo right > /cache/file", on: "agent-2", project: "rot")
