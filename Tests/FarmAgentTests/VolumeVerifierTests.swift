@@ -31,7 +31,7 @@ struct VolumeVerifierTests {
                 while order.id == "slow", record.isHanging.withLock({ $0 }), !Task.isCancelled { await Task.yield() }
                 return VerifyReport(id: order.id, generation: 1, left: 1, files: 0, bytes: 0, damage: [], outcome: .sound)
             },
-            post: { report in
+            post: { _, report in
                 let fails = record.failures.withLock { failures in
                     failures -= 1
                     return failures >= 0

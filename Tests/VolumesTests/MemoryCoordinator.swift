@@ -21,6 +21,8 @@ actor MemoryCoordinator {
     private var waiting: [(lock: String, needs: [AcquireVolumes.Need], resume: CheckedContinuation<Void, any Error>)] = []
     /// Runs before a publication is looked at.
     var beforePublish: (@Sendable (PublishVolume) async -> Void)?
+    /// Runs when a publication has got its number, before its agent hears that.
+    var afterPublish: (@Sendable (PublishVolume) async -> Void)?
     var goneVolumes: Set<VolumeKey> = []
     var expires = Timestamp(seconds: 4_000_000_000)
     /// Runs after a question for the state of volumes was answered.
@@ -37,6 +39,7 @@ actor MemoryCoordinator {
         await afterLocate?()
         return answer
     }
+    func setAfterPublish(_ body: (@Sendable (PublishVolume) async -> Void)?) { afterPublish = body }
     func remove(_ key: VolumeKey) {
         volumes[key] = nil
         goneVolumes.insert(key)
@@ -129,6 +132,7 @@ actor MemoryCoordinator {
         volume.published[request.digest] = volume.head
         volume.holders[agent] = volume.head
         volumes[request.key] = volume
+        await afterPublish?(request)
         return .accepted(generation: volume.head)
     }
 

@@ -72,6 +72,56 @@ struct PublicationTests {
         }
     }
 
+    @Test func `who asks for a generation that is long in getting into place comes back for it, and it is not taken for lost`() async throws
+    {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one", publicationPatience: .zero), try await farm.agent("two"))
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            let refusals = Mutex<[any Error]>([])
+            await farm.coordinator.setAfterPublish { _ in
+                do {
+                    _ = try await two.peers.changes(
+                        from: try await farm.coordinator.holders(key, for: "two")[0], key: key, known: 0, wanted: 2)
+                } catch { refusals.withLock { $0.append(error) } }
+                await one.service.correct(key)
+            }
+            try await one.step(key) { try shell("echo 2 > g", in: $0) }
+            await farm.coordinator.setAfterPublish(nil)
+            #expect(refusals.withLock { $0.map { ($0 as? VolumeError)?.isBusyPeer } } == [true])
+            #expect(await farm.coordinator.holders(key) == ["one": 2])
+            try await two.step(key) { try shell("test $(cat g) = 2", in: $0) }
+            await one.stop()
+            await two.stop()
+        }
+    }
+
+    @Test func `what was told of a volume before a publication and comes after it is corrected`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            // A hello that the coordinator reads when it has numbered the next generation, which is not in place yet.
+            let hello = await one.service.introduce()
+            await farm.coordinator.setAfterPublish { _ in
+                var change = HoldingsChange()
+                change.volumes = hello
+                await farm.coordinator.change(change, by: "one")
+                await one.service.welcomed()
+            }
+            try await one.step(key) { try shell("echo 2 > g", in: $0) }
+            #expect(await farm.coordinator.holders(key) == ["one": 2])
+            // The report of a copy or a verification that comes after the whole publication.
+            await farm.coordinator.setAfterPublish(nil)
+            try await one.service.tell(key) { generation in
+                try await one.step(key) { try shell("echo 3 > g", in: $0) }
+                var change = HoldingsChange()
+                change.volumes = [HeldVolume(key: key, generation: generation)]
+                await farm.coordinator.change(change, by: "one")
+            }
+            #expect(await farm.coordinator.holders(key) == ["one": 3])
+            await one.stop()
+        }
+    }
+
     @Test func `what is not kept is told to who builds`() async throws {
         try await TestFarm.with { farm in
             let one = try await farm.agent("one")

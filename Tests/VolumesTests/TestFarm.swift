@@ -55,9 +55,12 @@ final class TestFarm: Sendable {
     /// Starts an agent.
     func agent(
         _ name: String, layers: any LayerSource = NoLayers(), patience: PeerPatience = PeerPatience(),
-        limits: ServingLimits = ServingLimits(), settings: VolumeSettings = impatient
+        limits: ServingLimits = ServingLimits(), settings: VolumeSettings = impatient,
+        publicationPatience: Duration = TestAgent.publicationPatience
     ) async throws -> TestAgent {
-        let agent = try TestAgent(name, farm: self, layers: layers, patience: patience, limits: limits, settings: settings)
+        let agent = try TestAgent(
+            name, farm: self, layers: layers, patience: patience, limits: limits, settings: settings,
+            publicationPatience: publicationPatience)
         try await agent.start()
         return agent
     }
@@ -77,9 +80,13 @@ final class TestAgent: Sendable {
     let server: HTTPServer
     let farm: TestFarm
 
+    /// Who would wait for what does not come shows by the test's time limit.
+    static let publicationPatience = Duration.seconds(3600)
+
     init(
         _ name: String, farm: TestFarm, layers: any LayerSource, patience: PeerPatience = PeerPatience(),
-        limits: ServingLimits = ServingLimits(), settings: VolumeSettings = VolumeSettings()
+        limits: ServingLimits = ServingLimits(), settings: VolumeSettings = VolumeSettings(),
+        publicationPatience: Duration = TestAgent.publicationPatience
     ) throws {
         self.name = name
         self.farm = farm
@@ -95,8 +102,7 @@ final class TestAgent: Sendable {
             store: store, coordinator: MemoryCoordinatorClient(agent: name, coordinator: farm.coordinator), peers: peers, logger: logger)
         let peerServer = PeerServer(
             store: store, layers: layers, now: { Timestamp(seconds: Int64(time(nil))) }, limits: limits,
-            // Who would wait for what does not come shows by the test's time limit.
-            publicationPatience: .seconds(3600), disclaim: { [service] in await service.correct($0) })
+            publicationPatience: publicationPatience, disclaim: { [service] in await service.correct($0) })
         try peerServer.trust(grantKey: farm.coordinator.key.publicKey)
         self.peerServer = peerServer
         server = HTTPServer(

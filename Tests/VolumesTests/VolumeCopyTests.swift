@@ -18,7 +18,7 @@ struct VolumeCopyTests {
             try await one.step(key) { try shell("mkdir d; echo kept > d/file", in: $0) }
             let outcome = await two.service.copy(try await order(farm, for: "two"), bytesPerSecond: 0)
             #expect(outcome.generation == 1 && outcome.error == nil && outcome.received > 0)
-            await two.service.announce(key, outcome.generation)
+            await two.service.announce(key)
             await one.stop()
             try await three.step(key) { try shell("test $(cat d/file) = kept", in: $0) }
             let again = await two.service.copy(try await order(farm, for: "two"), bytesPerSecond: 0)

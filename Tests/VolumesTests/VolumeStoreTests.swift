@@ -126,6 +126,33 @@ struct VolumeStoreTests {
         }
     }
 
+    @Test func `nobody waits for the disk on which another volume's state is written through`() async throws {
+        let directory = "/tmp/farm-store-\(getpid())-\(UInt64.random(in: .min ... .max))"
+        mkdir(directory, 0o700)
+        defer { try? RemoveTree.remove(directory) }
+        let store = try VolumeStore(directory: directory)
+        try publish(store, 1)
+        // Whoever writes to it waits until somebody reads.
+        let slow = "\(store.directory(of: key))/state.durable.new"
+        try #require(mkfifo(slow, 0o600) == 0)
+        let key = key
+        let written = Task { try await BlockingPool.shared.run { try store.writeThrough(key) } }
+        // Becomes true only while that one waits.
+        while try !String(decoding: VolumeFiles.read("\(store.directory(of: key))/state", upTo: 1 << 20), as: UTF8.self)
+            .contains("\"isDurable\":true")
+        {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        let other = VolumeKey.test("other")
+        let staging = try store.makeStaging(of: other)
+        try store.append(staging, change: GenerationChange(DeltaManifest()), to: 1, of: other, upon: 0, totals: VolumeTotals())
+        #expect(store.generation(of: other) == 1)
+        let reader = open(slow, O_RDONLY)
+        defer { close(reader) }
+        // A pipe can't be synced.
+        await #expect(throws: VolumeError.self) { try await written.value }
+    }
+
     @Test func `a volume that was dropped does not come back, nor does a number that was taken away`() throws {
         try withStore { directory in
             let store = try VolumeStore(directory: directory)

@@ -22,7 +22,7 @@ public final class PeerServer: Sendable {
     /// - Parameters:
     ///   - now: the time by which grants expire.
     ///   - limits: how many are answered at the same time; others hear 503 at once.
-    ///   - publicationPatience: how long who asks waits for a generation that is just being published.
+    ///   - publicationPatience: how long who asks waits for a generation that is just being published before it hears that it shall come back.
     ///   - disclaim: called when this agent is taken for a holder of a generation that it does not have.
     public init(
         store: VolumeStore, layers: any LayerSource, now: @escaping @Sendable () -> Timestamp,
@@ -151,7 +151,12 @@ public final class PeerServer: Sendable {
         {
             try await Task.sleep(for: Self.publicationPause)
         }
+        // Asked first: what has ended is in place.
+        let isPending = store.announcements.isPending(question.key)
         if store.generation(of: question.key) < question.wanted {
+            guard !isPending else {
+                throw Refusal(status: 503, message: "it is publishing a generation of that volume just now")
+            }
             // The coordinator is mistaken about this agent. Who asks need not wait until it has been told.
             Task { [disclaim] in await disclaim(question.key) }
         }

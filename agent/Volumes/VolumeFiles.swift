@@ -22,13 +22,20 @@ enum VolumeFiles {
 
     /// Makes the file be there as a whole or not at all: written aside, then renamed.
     ///
-    /// - Parameter through: also after a power loss, which takes some milliseconds.
-    static func write(_ bytes: [UInt8], to path: String, through: Bool = false) throws {
-        try write(to: path, through: through) { try $0.write(bytes) }
+    /// - Parameters:
+    ///   - through: also after a power loss, which takes some milliseconds.
+    ///   - move: gives the file that was written aside its name.
+    static func write(
+        _ bytes: [UInt8], to path: String, through: Bool = false, move: (_ aside: String, _ path: String) throws -> Void = rename
+    ) throws {
+        try write(to: path, through: through, move: move) { try $0.write(bytes) }
     }
 
     /// The same of what the body writes.
-    static func write(to path: String, through: Bool = false, _ body: (any ByteSink) throws -> Void) throws {
+    static func write(
+        to path: String, through: Bool = false, move: (_ aside: String, _ path: String) throws -> Void = rename,
+        _ body: (any ByteSink) throws -> Void
+    ) throws {
         let aside = path + ".new"
         let file = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw VolumeError.last("creating", aside) }
@@ -36,7 +43,7 @@ enum VolumeFiles {
         do {
             try body(Writer(file: file, path: aside))
             if through, fsync(file) != 0 { throw VolumeError.last("writing through", aside) }
-            try rename(aside, path)
+            try move(aside, path)
         } catch {
             unlink(aside)
             throw error

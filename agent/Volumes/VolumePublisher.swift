@@ -43,8 +43,6 @@ struct VolumePublisher: Sendable {
     func publish(
         _ mount: OverlayMount, of key: VolumeKey, upon base: VolumeSnapshot?, lock: String?, makeRoom: @Sendable (Int64) async -> Void
     ) async throws -> Publication {
-        sync.store.announcements.begin(key)
-        defer { sync.store.announcements.end(key) }
         do {
             let result = try await publishKeeping(mount, key, base, lock, makeRoom)
             await remove(mount)
@@ -87,9 +85,8 @@ struct VolumePublisher: Sendable {
             let made = candidate
             let (request, files) = try await announced.orMake { try await prepare(mount, made, of: key, lock: lock) }
             announced = (request, files)
-            switch try await retry.run({ try await coordinator.publish(request) }) {
+            switch try await announce(request, files) {
             case .accepted(let generation):
-                try await append(files, to: generation, of: key)
                 return Publication(outcome: .published(generation: generation), notes: notes)
             case .gone:
                 notes.append("volume \(key.id) was removed meanwhile, and what this step wrote to it with it")
@@ -199,17 +196,29 @@ struct VolumePublisher: Sendable {
         try snapshot?.index() ?? VolumeManifest()
     }
 
-    private func append(_ files: VolumeStore.Prepared, to generation: Int, of key: VolumeKey) async throws {
+    /// Asks for a number, and makes what gets one a generation here.
+    private func announce(_ request: PublishVolume, _ files: VolumeStore.Prepared) async throws -> PublishAnswer {
+        let (store, key) = (sync.store, request.key)
+        store.announcements.begin(key)
+        var isHolder = false
         do {
-            try await BlockingPool.shared.run { [store = sync.store] in try store.append(files, to: generation, of: key) }
+            let answer = try await retry.run { try await coordinator.publish(request) }
+            if case .accepted(let generation) = answer {
+                isHolder = true
+                try await BlockingPool.shared.run { try store.append(files, to: generation, of: key) }
+            }
+            if store.announcements.end(key) { await tellHeld(key) }
+            return answer
         } catch {
             // The coordinator takes this agent for a holder, which it is not. Once it knows better, the history goes on from what others have.
-            var change = HoldingsChange()
-            let held = sync.store.generation(of: key)
-            if held > 0 { change.volumes = [HeldVolume(key: key, generation: held)] } else { change.removedVolumes = [key] }
-            try? await retry.run { [change] in try await coordinator.changeHoldings(change) }
+            if store.announcements.end(key) || isHolder { await tellHeld(key) }
             throw error
         }
+    }
+
+    private func tellHeld(_ key: VolumeKey) async {
+        let change = HoldingsChange(of: key, generation: sync.store.generation(of: key))
+        try? await retry.run { try await coordinator.changeHoldings(change) }
     }
 
     /// Names the generation: two agents that made the same of the same are one publication.

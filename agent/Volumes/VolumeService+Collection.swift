@@ -25,7 +25,7 @@ extension VolumeService {
         // Waits for nobody: who has it may be waiting for the room.
         let isGone = await lockedIfFree(key) {
             guard !isMounted(key) else {
-                await announce(key, store.generation(of: key))
+                await announce(key)
                 return false
             }
             await settle(key)
@@ -38,7 +38,7 @@ extension VolumeService {
             }
         }
         if let isGone { return isGone }
-        await announce(key, store.generation(of: key))
+        await announce(key)
         return false
     }
 }

@@ -73,7 +73,7 @@ extension VolumeService {
         }
         // However it ended: nobody shall count on what is not here.
         report.left = store.generation(of: order.key)
-        await announce(order.key, report.left)
+        await announce(order.key)
         if report.left > 0 { maintain(order.key) }
         return report
     }

@@ -46,6 +46,8 @@ public actor VolumeService: VolumeLeasing {
     var wanted: [VolumeKey: Int] = [:]
     /// Of what is being copied here in the background.
     var paces: [VolumeKey: [Pace]] = [:]
+    /// What the last hello said.
+    var introduced: [VolumeKey: Int] = [:]
 
     public init(store: VolumeStore, coordinator: any CoordinatorVolumes, peers: PeerClient, logger: Logger) {
         self.store = store
@@ -63,7 +65,7 @@ public actor VolumeService: VolumeLeasing {
     /// The agent ends: what waits for a coordinator that can't be reached is given up at its next attempt.
     public nonisolated func beginEnding() { isEnding.set() }
 
-    /// All generations here, for ``AgentHello``.
+    /// All generations here.
     public nonisolated func held() -> [HeldVolume] { store.held() }
 
     /// What is to be tried before a volume that does not fit is given up: gets the bytes that are to be written.
@@ -134,7 +136,7 @@ public actor VolumeService: VolumeLeasing {
             guard let outcome = try await bring(request, Told(volume: volume, at: answered), for: step) else { continue }
             progress.received += outcome.received
             progress.notes += outcome.notes
-            if outcome.received > 0, outcome.generation > 0 { await announce(request.key, outcome.generation) }
+            if outcome.received > 0, outcome.generation > 0 { await announce(request.key) }
         }
     }
 
@@ -196,13 +198,15 @@ public actor VolumeService: VolumeLeasing {
     }
 
     /// Tells the coordinator what is here of a volume, where it was mistaken.
-    public func correct(_ key: VolumeKey) async { await announce(key, store.generation(of: key)) }
+    public func correct(_ key: VolumeKey) async { await announce(key) }
 
-    func announce(_ key: VolumeKey, _ generation: Int) async {
-        var change = HoldingsChange()
-        if generation > 0 { change.volumes = [HeldVolume(key: key, generation: generation)] } else { change.removedVolumes = [key] }
+    func announce(_ key: VolumeKey) async {
+        // The coordinator may have numbered what is not in place yet: it would take that for lost.
+        if store.announcements.tellAtEnd(key) { return }
         do {
-            try await coordinator.changeHoldings(change)
+            try await tell(key) { [coordinator] in
+                try await coordinator.changeHoldings(HoldingsChange(of: key, generation: $0))
+            }
         } catch {
             // The hello of the next session tells it.
             logger.warning("holdings not told", metadata: ["volume": "\(key.id)", "error": "\(error)"])

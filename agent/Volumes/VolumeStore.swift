@@ -538,13 +538,25 @@ public final class VolumeStore: Sendable {
         guard !written.isEmpty || !volume.trash.isEmpty else { return }
         let path = directory(of: key)
         try VolumeFiles.sync(path)
+        var durable: VolumeState?
         try change(key) { volume in
             for index in volume.state.layers.indices where written.contains(volume.state.layers[index].name) {
                 volume.state.layers[index].isDurable = true
             }
-            var durable = volume.state
-            durable.layers = Array(durable.layers.prefix(while: \.isDurable))
-            try VolumeFiles.write(try FarmJSON.encode(durable), to: "\(path)/\(Self.durableStateName)", through: true)
+            durable = volume.state
+            durable?.layers = Array(volume.state.layers.prefix(while: \.isDurable))
+        }
+        guard let durable else { return }
+        // The disk takes its time: not while the changes of all volumes wait.
+        try VolumeFiles.write(try FarmJSON.encode(durable), to: "\(path)/\(Self.durableStateName)", through: true) { aside, target in
+            try changing.withLock { _ in
+                // What was dropped, or has lost its numbers, must not come back by this.
+                let layers = contents.withLock { $0.volumes[key]?.state.layers } ?? []
+                guard layers.starts(with: durable.layers) else {
+                    throw VolumeError.conflict("volume \(key.id) has changed while it was written through")
+                }
+                try VolumeFiles.rename(aside, target)
+            }
         }
     }
 

@@ -108,7 +108,15 @@ struct AgentParts: Sendable {
                 path: data.path, high: configuration.volumeHigh, low: configuration.volumeLow, volumes: volumes, layers: layers, api: api,
                 isBusy: { await !runner.isIdle }, removed: { holdings.removed($0) }, logger: logger),
             verifier: VolumeVerifier(
-                verify: { await volumes.verify($0) }, post: { try await api.post("/api/v1/agent/volumes/verified", $0) }, logger: logger),
+                verify: { await volumes.verify($0) },
+                post: { order, report in
+                    // Steps may have published meanwhile.
+                    try await volumes.tell(order.key) { generation in
+                        var now = report
+                        now.left = generation
+                        try await api.post("/api/v1/agent/volumes/verified", now)
+                    }
+                }, logger: logger),
             peers: peers,
             peerServer: PeerServer(
                 store: volumeStore, layers: layers, now: { coordinatorTime.now }, disclaim: { await volumes.correct($0) }),
@@ -122,7 +130,7 @@ struct AgentParts: Sendable {
         let own = ["os": Platform.own.os, "arch": Platform.own.architecture]
         return AgentHello(
             epoch: epoch, labels: labels.merging(own) { $1 }, slots: slots, address: address, runtime: services.sandbox.runtime.name,
-            version: farmVersion, assignments: await runner.assignments, layers: layers.all(), volumes: volumeStore.held(),
+            version: farmVersion, assignments: await runner.assignments, layers: layers.all(), volumes: await volumes.introduce(),
             hostPaths: services.hostPaths.allowed, resources: resources)
     }
 }

@@ -114,6 +114,8 @@ public final class AgentService: Sendable {
                 logger.error("the coordinator's grant key can't be used", metadata: ["error": "\(error)"])
             }
             await parts.heartbeats.start(every: interval)
+            // A request; other commands, and the session's pings, can't wait for it.
+            Task { await parts.volumes.welcomed() }
             logger.notice("joined", metadata: ["heartbeat": "\(interval)"])
         case .assign(let assignment): await parts.runner.start(assignment)
         case .cancel(let assignment): await parts.runner.cancel(assignment)

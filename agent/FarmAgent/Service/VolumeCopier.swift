@@ -30,7 +30,14 @@ struct VolumeCopier: Sendable {
                 ])
         }
         do {
-            try await RetryPolicy.standard.run { [api] in try await api.post("/api/v1/agent/volumes/copied", outcome) }
+            try await RetryPolicy.standard.run { [api, volumes] in
+                // Steps may have published meanwhile.
+                try await volumes.tell(order.key) { generation in
+                    var now = outcome
+                    now.generation = generation
+                    try await api.post("/api/v1/agent/volumes/copied", now)
+                }
+            }
         } catch {
             // The hello of the next session tells what is here, and ends the order; else the coordinator takes it for failed in time.
             logger.debug("a copy was not told", metadata: ["volume": "\(order.key.id)", "error": "\(error)"])

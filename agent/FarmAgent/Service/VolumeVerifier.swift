@@ -5,7 +5,7 @@ import Volumes
 /// Obeys the coordinator's orders to verify volumes, one after the other: each reads as fast as the disk gives.
 public actor VolumeVerifier {
     private let verify: @Sendable (VerifyOrder) async -> VerifyReport
-    private let post: @Sendable (VerifyReport) async throws -> Void
+    private let post: @Sendable (VerifyOrder, VerifyReport) async throws -> Void
     private let logger: Logger
     private var last: Task<Void, Never>?
     /// What is being done or waits, by the order's id.
@@ -15,8 +15,8 @@ public actor VolumeVerifier {
     ///   - verify: ends early, with any report, when its task is cancelled.
     ///   - post: tells the coordinator; repeated while it can't be reached.
     public init(
-        verify: @escaping @Sendable (VerifyOrder) async -> VerifyReport, post: @escaping @Sendable (VerifyReport) async throws -> Void,
-        logger: Logger
+        verify: @escaping @Sendable (VerifyOrder) async -> VerifyReport,
+        post: @escaping @Sendable (VerifyOrder, VerifyReport) async throws -> Void, logger: Logger
     ) {
         self.verify = verify
         self.post = post
@@ -44,7 +44,7 @@ public actor VolumeVerifier {
         let report = await verify(order)
         guard !Task.isCancelled else { return }
         do {
-            try await RetryPolicy.standard.run { [post] in try await post(report) }
+            try await RetryPolicy.standard.run { [post] in try await post(order, report) }
         } catch {
             // Who waits for it hears that the agent did not answer, when this agent is lost or was restarted.
             logger.warning("a verification was not told", metadata: ["volume": "\(order.key.id)", "error": "\(error)"])
