@@ -24,7 +24,6 @@ public struct DigestIndex: Sendable, Equatable {
         var files = Files()
         var cursor = ManifestCursor(puts: table)
         while try cursor.advance() { files.pass(try cursor.entry()) }
-        table.giveBack()
         self.init(files)
     }
 

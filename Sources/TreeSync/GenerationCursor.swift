@@ -2,7 +2,6 @@
 /// with the memory of a path a layer. For one thread.
 public final class GenerationCursor {
     private struct Layer {
-        let table: ManifestTable
         private var puts: ManifestCursor
         private var deletions: ManifestCursor
         /// The put that it stands at; nil behind the last one.
@@ -13,7 +12,6 @@ public final class GenerationCursor {
         private var hidden: TreePath?
 
         init(_ table: ManifestTable, behind path: TreePath?) throws {
-            self.table = table
             puts = ManifestCursor(puts: table)
             deletions = ManifestCursor(deletions: table)
             if let path {
@@ -36,7 +34,7 @@ public final class GenerationCursor {
 
         func entry() throws -> TreeEntry { try puts.entry() }
         func isDirectory() throws -> Bool { try puts.isDirectory() }
-        mutating func bodyBytes() throws -> Range<Int> { try puts.bodyBytes() }
+        mutating func withBody<R>(_ use: (UnsafeRawBufferPointer) throws -> R) throws -> R { try puts.withBody(use) }
 
         /// Whether lower layers' names are hidden at the path. Paths are asked in their order.
         mutating func hides(_ path: TreePath) throws -> Bool {
@@ -65,10 +63,6 @@ public final class GenerationCursor {
     private var isAlone = false
     /// The first path of which another layer has something to say; nil for none.
     private var bound: TreePath?
-    private var passed = 0
-
-    /// Names between which the memory of what was read is given back: some megabytes.
-    private static let portion = 1 << 16
 
     /// Before the first name.
     ///
@@ -80,8 +74,6 @@ public final class GenerationCursor {
 
     /// Goes to the next name; false at the end.
     public func advance() throws -> Bool {
-        passed += 1
-        if passed % Self.portion == 0 { for layer in layers { layer.table.giveBack() } }
         if let standing { try layers[standing].advance() }
         standing = nil
         if isAlone, let put = layers[layer].put, bound.map({ TreePaths.precedes(put, $0) }) ?? true {
@@ -116,8 +108,7 @@ public final class GenerationCursor {
 
     /// Lends all of the entry but its path, in its binary form.
     func withBody<R>(_ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
-        let range = try layers[layer].bodyBytes()
-        return try layers[layer].table.withBytes(range, body)
+        try layers[layer].withBody(body)
     }
 
     /// Passes over everything that is inside the directory at this place.

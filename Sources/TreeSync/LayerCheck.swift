@@ -51,9 +51,9 @@ public struct LayerCheck {
                 if entry.isDirectory { try checkNames(of: entry.path, &named) }
             } catch { note(entry.path, error) }
         }
-        table.giveBack()
         var deletions = ManifestCursor(deletions: table)
-        while faults.count < Self.faultLimit, try deletions.advance() {
+        while try deletions.advance() {
+            try proceed()
             let path = deletions.path
             guard try named.isWhiteout(path), try base.entry(path) != nil else { continue }
             do {

@@ -150,12 +150,6 @@ extension ByteDecoder {
         self.init(UnsafeRawBufferPointer(rebasing: body[magic.count...]))
     }
 
-    /// In bytes that have been checked before: from an offset that a decoder of the same bytes had.
-    init(sealedAndChecked bytes: UnsafeRawBufferPointer, magic: [UInt8], at offset: Int) throws {
-        self.init(UnsafeRawBufferPointer(rebasing: bytes[magic.count..<bytes.count - Digest.byteCount]))
-        _ = try raw(offset)
-    }
-
     /// Throws where there is more.
     func end() throws {
         guard remaining == 0 else { throw TreeSyncError.badManifest("\(remaining) bytes too many") }

@@ -6,7 +6,10 @@ struct ManifestCursor {
     private let table: ManifestTable
     private let list: ManifestTable.List
     private let isPuts: Bool
-    /// Behind the path of this place, or behind its body where that has been passed already.
+    /// The block that this place is in, and its number.
+    private var block: ManifestBytes?
+    private var blockNumber = -1
+    /// In that, behind the path of this place, or behind its body where that has been passed already.
     private var decoder: ByteDecoder
     private var hasPassedBody = false
     private var body = 0
@@ -61,7 +64,7 @@ struct ManifestCursor {
                 }
                 common = shared + further
             }
-            take(shared, own, ahead)
+            try take(shared, own, ahead)
         }
     }
 
@@ -93,20 +96,30 @@ struct ManifestCursor {
         try passBody()
         var ahead = decoder
         let (shared, own) = try ahead.parts(after: path)
-        take(shared, own, ahead)
+        try take(shared, own, ahead)
         return true
     }
 
-    private mutating func place(at block: Int) throws {
-        let restart = list.restarts[block]
-        decoder = try table.decoder(at: restart.offset)
-        path = restart.path
-        number = block * ManifestTable.stride
-        body = decoder.position
+    private mutating func place(at wanted: Int) throws {
+        if wanted != blockNumber {
+            block = try table.bytes(ofBlock: wanted, in: list)
+            blockNumber = wanted
+        }
+        decoder = decoder(at: 0)
+        path = list.restarts[wanted].path
+        number = wanted * ManifestTable.stride
+        body = 0
         hasPassedBody = false
     }
 
-    private mutating func take(_ shared: Int, _ own: UnsafeRawBufferPointer, _ ahead: ByteDecoder) {
+    /// Of the block, which the cursor keeps.
+    private func decoder(at offset: Int) -> ByteDecoder {
+        guard let block else { return ByteDecoder(UnsafeRawBufferPointer(start: nil, count: 0)) }
+        return ByteDecoder(UnsafeRawBufferPointer(rebasing: block.bytes[offset...]))
+    }
+
+    private mutating func take(_ shared: Int, _ own: UnsafeRawBufferPointer, _ ahead: ByteDecoder) throws {
+        if (number + 1) % ManifestTable.stride == 0 { return try place(at: (number + 1) / ManifestTable.stride) }
         path.removeLast(path.count - shared)
         path.append(contentsOf: own)
         number += 1
@@ -123,19 +136,22 @@ struct ManifestCursor {
 
     /// The put at this place.
     func entry() throws -> TreeEntry {
-        var decoder = try table.decoder(at: body)
+        var decoder = decoder(at: body)
         return try decoder.entry(path)
     }
 
-    /// Where the put at this place is, but for its path, in the table's bytes.
-    mutating func bodyBytes() throws -> Range<Int> {
+    /// Lends the put at this place, but for its path, in its binary form.
+    mutating func withBody<R>(_ use: (UnsafeRawBufferPointer) throws -> R) throws -> R {
         try passBody()
-        return body..<decoder.position
+        guard let block else { throw TreeSyncError.badManifest("nothing is there") }
+        return try withExtendedLifetime(block) {
+            try use(UnsafeRawBufferPointer(rebasing: $0.bytes[body..<decoder.position]))
+        }
     }
 
     /// Whether the put at this place is a directory.
     func isDirectory() throws -> Bool {
-        var decoder = try table.decoder(at: body)
+        var decoder = decoder(at: body)
         return try decoder.byte() & ManifestFormat.kindMask == 0
     }
 }

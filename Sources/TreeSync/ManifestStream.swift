@@ -5,8 +5,6 @@ import Digests
 public enum ManifestStream {
     /// Bytes that are collected before they are written.
     private static let portion = 64 << 10
-    /// Bytes of a table that are read at once.
-    private static let read = 4 << 20
 
     /// Writes what ``VolumeManifest/encoded()`` would give.
     ///
@@ -38,11 +36,7 @@ public enum ManifestStream {
     }
 
     private static func copyPuts(of table: ManifestTable, to sink: SealingSink) throws {
-        let puts = table.putsBytes
-        for start in stride(from: puts.lowerBound, to: puts.upperBound, by: read) {
-            try table.withBytes(start..<min(start + read, puts.upperBound)) { try sink.write($0) }
-            table.giveBack()
-        }
+        try table.eachPortionOfPuts { try sink.write($0) }
     }
 
     private static func write(_ tables: [ManifestTable], count: Int, to sink: SealingSink) throws {

@@ -1,10 +1,7 @@
-import Digests
-import Glibc
-
 /// A delta in its binary form on disk, in which single names are found without decoding all of it.
 ///
-/// Reading it once gives a path for every 64th name; a look is then a binary search and passing over 64 names at the most. Memory
-/// is a few percent of the decoded manifest's; the bytes themselves are the page cache's.
+/// Reading it once gives a path for every 64th name; a look is then a binary search, reading the 64 names from there, and passing over
+/// them. Memory is a few percent of the decoded manifest's; the bytes themselves are the page cache's. The file stays open.
 public final class ManifestTable: Sendable {
     /// Names between two that are kept in memory.
     static let stride = 64
@@ -21,6 +18,8 @@ public final class ManifestTable: Sendable {
     struct List: Sendable {
         var restarts: [Restart] = []
         var count = 0
+        /// Behind the last one.
+        var end = 0
 
         /// The number of the block in which a path is, if it is there: the last one that begins at it or before it.
         func block(of path: TreePath) -> Int? {
@@ -34,12 +33,11 @@ public final class ManifestTable: Sendable {
         }
     }
 
-    // Made in init, unmapped in deinit; nobody writes to it: the file is never changed, only removed, which leaves the mapping whole.
-    private nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
+    private let file: ManifestFile
     let puts: List
     let deletions: List
-    /// Where the puts, which begin with their count, end.
-    private let putsEnd: Int
+    /// Of the file.
+    public var byteCount: Int { file.byteCount }
     /// How many entries the delta puts.
     public var putCount: Int { puts.count }
     /// How many paths it deletes.
@@ -49,43 +47,24 @@ public final class ManifestTable: Sendable {
     /// The files that it puts whose digests are by blocks; the first ``largeFileLimit`` of them.
     public let largeFiles: [TreeEntry]
 
-    /// Maps a file of ours, which was checked when it was made, and sees that it is whole. Linear in its length; later looks are not.
+    /// Opens a file of ours, which was checked when it was made, and sees that it is whole. Linear in its length; later looks are not.
     public convenience init(file path: String) throws { try self.init(file: path, check: nil) }
 
-    /// Maps what came from a peer: all of a generation. Throws ``TreeSyncError/badManifest(_:)`` where it is no tree.
+    /// Opens what came from a peer: all of a generation. Throws ``TreeSyncError/badManifest(_:)`` where it is no tree.
     convenience init(unchecked path: String) throws {
         try self.init(file: path, check: TreeCheck())
         guard deletionCount == 0 else { throw TreeSyncError.badManifest("deletions of nothing") }
     }
 
     private init(file path: String, check: TreeCheck?) throws {
-        let file = try Descriptor.open(path, O_RDONLY)
-        let size = Int(try file.status([]).st_size)
-        guard size > 0, size <= VolumeManifest.encodedLimit else { throw TreeSyncError.badManifest("a file of \(size) bytes") }
-        guard let start = mmap(nil, size, PROT_READ, MAP_PRIVATE, file.number, 0), start != MAP_FAILED else {
-            throw TreeSyncError.last("mapping", Array(path.utf8))
-        }
-        let mapped = UnsafeRawBufferPointer(start: start, count: size)
-        do {
-            let found = try Self.scan(mapped, check)
-            (puts, deletions, putsEnd) = (found.puts, found.deletions, found.putsEnd)
-            (contentBytes, largeFiles) = (found.contentBytes, found.largeFiles)
-        } catch {
-            munmap(start, size)
-            throw error
-        }
-        bytes = mapped
-        giveBack()
+        file = try ManifestFile(path, magic: ManifestFormat.deltaMagic)
+        let found = try Self.scan(file, check)
+        (puts, deletions) = (found.puts, found.deletions)
+        (contentBytes, largeFiles) = (found.contentBytes, found.largeFiles)
     }
-
-    /// Gives back the memory of what was read in one go; the page cache keeps it for who reads it again.
-    func giveBack() { madvise(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, MADV_DONTNEED) }
-
-    deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
 
     private struct Scan {
         var puts = List()
-        var putsEnd = 0
         var deletions = List()
         var contentBytes: Int64 = 0
         var largeFiles: [TreeEntry] = []
@@ -97,71 +76,74 @@ public final class ManifestTable: Sendable {
         }
     }
 
-    private static func scan(_ bytes: UnsafeRawBufferPointer, _ check: TreeCheck?) throws -> Scan {
-        var decoder = try ByteDecoder(sealed: bytes, magic: ManifestFormat.deltaMagic)
+    private static func scan(_ file: ManifestFile, _ check: TreeCheck?) throws -> Scan {
+        let scan = try ManifestScan(file)
         var check = check
         var found = Scan()
         var path: TreePath = []
-        found.puts.count = try decoder.count(of: ManifestFormat.entryMinimum)
+        found.puts.count = try scan.count(of: ManifestFormat.entryMinimum)
         for index in 0..<found.puts.count {
-            path = try decoder.path(after: path)
-            let body = decoder.position
+            let start = scan.place
+            let (entry, body) = try scan.next { decoder in
+                let next = try decoder.path(after: path)
+                let body = start + decoder.position
+                return (try decoder.entry(next), body)
+            }
+            path = entry.path
             if index % stride == 0 { found.puts.restarts.append(Restart(path: path, offset: body)) }
-            let entry = try decoder.entry(path)
-            try check?.put(entry, at: body) { try Self.body(at: $0, of: bytes) }
+            try check?.put(entry, at: body) { try file.entry(at: $0) }
             found.count(entry)
         }
-        found.putsEnd = decoder.position
+        found.puts.end = scan.place
         path = []
-        found.deletions.count = try decoder.count(of: ManifestFormat.pathMinimum)
+        found.deletions.count = try scan.count(of: ManifestFormat.pathMinimum)
         for index in 0..<found.deletions.count {
-            path = try decoder.path(after: path)
-            if index % stride == 0 { found.deletions.restarts.append(Restart(path: path, offset: decoder.position)) }
+            path = try scan.next { try $0.path(after: path) }
+            if index % stride == 0 { found.deletions.restarts.append(Restart(path: path, offset: scan.place)) }
         }
-        try decoder.end()
+        found.deletions.end = scan.place
+        try scan.finish()
         return found
     }
 
-    /// An entry without its path, by the offset of what is behind that.
-    private static func body(at offset: Int, of bytes: UnsafeRawBufferPointer) throws -> TreeEntry {
-        var decoder = try ByteDecoder(sealedAndChecked: bytes, magic: ManifestFormat.deltaMagic, at: offset)
-        return try decoder.entry([])
-    }
-
     /// The content of the file whose body is at an offset.
-    func content(at offset: Int) throws -> FileContent? { try Self.body(at: offset, of: bytes).file }
+    func content(at offset: Int) throws -> FileContent? { try file.entry(at: offset).file }
 
     /// The puts between two restarts, and the offsets of their bodies.
     func block(_ number: Int) throws -> (entries: [TreeEntry], bodies: [Int]) {
-        let restart = puts.restarts[number]
-        var decoder = try decoder(at: restart.offset)
+        let bytes = try bytes(ofBlock: number, in: puts)
         let count = min(Self.stride, puts.count - number * Self.stride)
         var entries: [TreeEntry] = []
         var bodies: [Int] = []
         entries.reserveCapacity(count)
         bodies.reserveCapacity(count)
-        var path = restart.path
-        for index in 0..<count {
-            if index > 0 { path = try decoder.path(after: path) }
-            bodies.append(decoder.position)
-            entries.append(try decoder.entry(path))
+        var path = puts.restarts[number].path
+        try bytes.decode { decoder in
+            for index in 0..<count {
+                if index > 0 { path = try decoder.path(after: path) }
+                bodies.append(bytes.place + decoder.position)
+                entries.append(try decoder.entry(path))
+            }
         }
         return (entries, bodies)
     }
 
-    /// Decodes from an offset that a decoder of all of it had. The table has to outlive it.
-    func decoder(at offset: Int) throws -> ByteDecoder {
-        try ByteDecoder(sealedAndChecked: bytes, magic: ManifestFormat.deltaMagic, at: offset)
+    /// Everything from the body of a block's first name to that of the next block's.
+    func bytes(ofBlock number: Int, in list: List) throws -> ManifestBytes {
+        let next = number + 1 < list.restarts.count ? list.restarts[number + 1].offset : list.end
+        return try file.read(list.restarts[number].offset..<next)
     }
 
-    /// Lends the bytes between two such offsets.
-    func withBytes<R>(_ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        let start = ManifestFormat.deltaMagic.count
-        return try body(UnsafeRawBufferPointer(rebasing: bytes[start + range.lowerBound..<start + range.upperBound]))
-    }
+    /// Bytes that are read at once.
+    private static let portion = 1 << 20
 
-    /// Where the puts are, their count before them.
-    var putsBytes: Range<Int> { 0..<putsEnd }
+    /// Lends all puts, their count before them, in their binary form: portion by portion.
+    func eachPortionOfPuts(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        for start in Swift.stride(from: 0, to: puts.end, by: Self.portion) {
+            let bytes = try file.read(start..<min(start + Self.portion, puts.end))
+            try withExtendedLifetime(bytes) { try body(bytes.bytes) }
+        }
+    }
 }
 
 /// One operation's looks into a table, quickest in tree order.

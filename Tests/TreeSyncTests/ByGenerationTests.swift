@@ -310,6 +310,29 @@ struct ByGenerationTests {
         #expect(try index.inside(Array("a".utf8)).isEmpty)
     }
 
+    /// As a disk does that can't give a part of it any more.
+    @Test func `a manifest that ends under who reads it is an error`() throws {
+        func entry(_ path: String, _ content: TreeEntry.Content = .directory) -> TreeEntry {
+            TreeEntry(path: Array(path.utf8), mode: 0o755, uid: 0, gid: 0, modified: 0, content: content)
+        }
+        // Several pages.
+        let names = (10_000..<12_000).map { "f\($0)" }
+        let delta = try DeltaManifest(puts: [entry("")] + names.map { entry($0, .fifo) }, deletions: [])
+        try withFile(delta.encoded()) { path in
+            let table = try ManifestTable(file: path)
+            try #require(truncate(path, 4096) == 0)
+            let index = GenerationIndex([table])
+            #expect(throws: TreeSyncError.self) { try index.entry(Array("f11990".utf8)) }
+            #expect(throws: TreeSyncError.self) { try VolumeManifest(reading: GenerationCursor([table])) }
+            #expect(throws: TreeSyncError.self) { try ManifestStream.write(manifestOf: [table], to: MemoryStream()) }
+            #expect(throws: TreeSyncError.self) { try DigestIndex(of: table) }
+            #expect(throws: TreeSyncError.self) { try DeltaPuts.table(table).reader().entry(1900) }
+            #expect(throws: TreeSyncError.self) { try ManifestTable(file: path) }
+            // What can be read still is.
+            #expect(try index.entry(Array("f10000".utf8)) != nil)
+        }
+    }
+
     @Test func `a damaged manifest on disk is no table`() throws {
         var bytes = DeltaManifest(whole: VolumeManifest()).encoded()
         bytes[5] ^= 1
