@@ -158,6 +158,27 @@ struct FullDiskTests {
         }
     }
 
+    @Test func `an agent that starts anew with a full disk removes first what fills it`() async throws {
+        try await withSmallDisk(6) { one, two, disk in
+            for round in 1...2 {
+                try await one.step(key) { try shell("echo \(round) > f", in: $0) }
+                try await two.step(key)
+            }
+            await two.service.settle()
+            try shell("sed -i 's/\"boot\":\"[^\"]*\"/\"boot\":\"another\"/' state*", in: two.store.directory(of: key))
+            // A step's that was running when the power went.
+            let staging = try two.store.makeStaging(of: key)
+            try shell(
+                "dd if=/dev/zero of=fill bs=4096 2>/dev/null || true; for i in $(seq 2000); do : > x$i || break; done 2>/dev/null; true",
+                in: staging)
+            let again = try VolumeStore(directory: disk)
+            #expect(again.held() == [HeldVolume(key: key, generation: 2)])
+            #expect(access(staging, F_OK) != 0)
+            let state = String(decoding: try VolumeFiles.read("\(again.directory(of: key))/state", upTo: 1 << 20), as: UTF8.self)
+            #expect(!state.contains("another"))
+        }
+    }
+
     @Test func `a generation that could not be stored after it got its number is nobody's head, and the history goes on`() async throws {
         try await withSmallDisk(6) { one, two, disk in
             try await one.step(key) { try shell("echo 1 > f", in: $0) }

@@ -153,6 +153,25 @@ struct VolumeStoreTests {
         await #expect(throws: VolumeError.self) { try await written.value }
     }
 
+    @Test func `a leftover that can't be removed keeps neither its volume nor others from being there`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            try publish(store, 1)
+            let busy = "\(try store.makeStaging(of: key))/busy"
+            let other = "\(directory)/no-volume/busy"
+            try shell("mkdir -p '\(busy)' '\(other)'", in: directory)
+            for path in [busy, other] { try #require(mount("tmpfs", path, "tmpfs", 0, "size=1m") == 0) }
+            defer { for path in [busy, other] { umount2(path, Int32(MNT_DETACH)) } }
+            let again = try VolumeStore(directory: directory)
+            #expect(again.held() == [HeldVolume(key: key, generation: 1)])
+            try publish(again, 2)
+            for path in [busy, other] { try #require(umount2(path, 0) == 0) }
+            let last = try VolumeStore(directory: directory)
+            #expect(last.generation(of: key) == 2)
+            for path in [busy, other] { #expect(access(path, F_OK) != 0) }
+        }
+    }
+
     @Test func `a volume that was dropped does not come back, nor does a number that was taken away`() throws {
         try withStore { directory in
             let store = try VolumeStore(directory: directory)

@@ -2,6 +2,7 @@ import BlockingIO
 import Digests
 import FarmAPI
 import Glibc
+import Logging
 import Synchronization
 import TreeSync
 
@@ -41,6 +42,7 @@ public final class VolumeStore: Sendable {
     let bringing = Mutex<[String: Int]>([:])
     /// What is being published just now.
     let announcements = Announcements()
+    private let logger: Logger
     private let digests: DigestKeeper
     private let index: ContentIndex
     private let boot = VolumeFiles.bootID()
@@ -49,21 +51,37 @@ public final class VolumeStore: Sendable {
     private let changing = Mutex(())
 
     /// Opens the store, which may not exist, and removes what a crash left half done. Blocks.
-    public init(directory: String, settings: VolumeSettings = VolumeSettings()) throws {
+    ///
+    /// - Parameter logger: told of what can't be put in order.
+    public init(
+        directory: String, settings: VolumeSettings = VolumeSettings(), logger: Logger = Logger(label: "volumes")
+    ) throws {
         self.directory = directory
         self.settings = settings
+        self.logger = logger
         index = ContentIndex(limit: settings.indexedFiles)
         digests = DigestKeeper(limit: settings.comparedNames)
         try VolumeFiles.makeDirectory(directory)
         try VolumeFiles.makeDirectory("\(directory)/\(Self.emptyName)", mode: 0o755)
+        var unwritten: [VolumeState] = []
         for name in try VolumeFiles.names(in: directory) where name != Self.emptyName {
-            if let state = try openVolume(name) {
+            if let (state, isWritten) = openVolume(name) {
                 contents.withLock { $0.volumes[state.key] = Volume(state: state) }
                 for layer in state.layers { index.load("\(directory)/\(name)/\(layer.name)", of: state.key.project) }
+                if !isWritten { unwritten.append(state) }
             } else {
-                try removeAllButKept("\(directory)/\(name)")
+                tidy("\(directory)/\(name)") { try removeAllButKept("\(directory)/\(name)") }
             }
             measureExtras(in: "\(directory)/\(name)")
+        }
+        // Only now: leftovers may be what fills the disk. The state that is there comes to the same until the next change writes it.
+        for state in unwritten { tidy(self.directory(of: state.key)) { try write(state) } }
+    }
+
+    /// What can't be put in order in one volume keeps neither it nor the agent from being of use.
+    private func tidy(_ path: String, _ body: () throws -> Void) {
+        do { try body() } catch {
+            logger.warning("a volume could not be put in order", metadata: ["path": "\(path)", "error": "\(error)"])
         }
     }
 
@@ -71,7 +89,14 @@ public final class VolumeStore: Sendable {
     private func removeAllButKept(_ path: String) throws {
         let kept = (try? KeptTransfers(directory: path).open(now: time(nil))) ?? []
         guard !kept.isEmpty else { return try Self.unmountAndRemove(path) }
-        for leftover in try VolumeFiles.names(in: path) where !kept.contains(leftover) { try Self.unmountAndRemove("\(path)/\(leftover)") }
+        try removeAll(in: path, but: kept)
+    }
+
+    /// One that can't be removed stays, and the others go.
+    private func removeAll(in path: String, but known: Set<String>) throws {
+        for leftover in try VolumeFiles.names(in: path) where !known.contains(leftover) {
+            tidy("\(path)/\(leftover)") { try Self.unmountAndRemove("\(path)/\(leftover)") }
+        }
     }
 
     private static let emptyName = "empty"
@@ -95,8 +120,8 @@ public final class VolumeStore: Sendable {
 
     // MARK: Opening
 
-    /// Nil for what is no usable volume.
-    private func openVolume(_ name: String) throws -> VolumeState? {
+    /// Nil for what is no usable volume; else its state, and whether that is what the disk has.
+    private func openVolume(_ name: String) -> (state: VolumeState, isWritten: Bool)? {
         let path = "\(directory)/\(name)"
         // Only where there is a state: a volume that was dropped is gone.
         guard VolumeFiles.exists("\(path)/\(Self.stateName)") else { return nil }
@@ -116,7 +141,11 @@ public final class VolumeStore: Sendable {
             return nil
         }
         state.journal.removeAll { !VolumeFiles.exists("\(path)/\($0.file)") }
-        if state != newest { try write(state) }
+        tidy(path) { try removeLeftovers(path, state, before) }
+        return (state, state == newest)
+    }
+
+    private func removeLeftovers(_ path: String, _ state: VolumeState, _ before: VolumeState) throws {
         var known = Set(state.journal.map(\.file))
         known.formUnion([Self.stateName, Self.durableStateName, Self.listsName])
         // Of this kernel's life only: a number may be given a second time after a power loss.
@@ -125,10 +154,7 @@ public final class VolumeStore: Sendable {
         for layer in state.layers {
             known.formUnion([layer.name, "\(layer.name).manifest", layer.name + ContentIndex.suffix])
         }
-        for leftover in try VolumeFiles.names(in: path) where !known.contains(leftover) {
-            try Self.unmountAndRemove("\(path)/\(leftover)")
-        }
-        return state
+        try removeAll(in: path, but: known)
     }
 
     /// Nil for what is no state of this version and of this volume.

@@ -72,7 +72,7 @@ struct AgentParts: Sendable {
         let volumesAs = volumeSettings
         let (layers, volumeStore, contexts, binds) = try await BlockingPool.shared.run {
             (
-                try LayerStore(directory: data.layers), try VolumeStore(directory: data.volumes, settings: volumesAs),
+                try LayerStore(directory: data.layers), try VolumeStore(directory: data.volumes, settings: volumesAs, logger: logger),
                 try ContextTrees(directory: data.objects, api: api),
                 try BindCache(directory: data.binds)
             )
