@@ -153,6 +153,49 @@ struct VolumeStoreTests {
         await #expect(throws: VolumeError.self) { try await written.value }
     }
 
+    @Test func `a generation that nobody could read is refused, and the one before stays`() throws {
+        try withStore { directory in
+            var settings = VolumeSettings()
+            settings.manifestBytes = 4096
+            let store = try VolumeStore(directory: directory, settings: settings)
+            // The same names again and again: each change is small, and so is what they come to.
+            for generation in 1...10 { try publish(store, generation, "for i in 1 2 3 4 5 6 7 8; do echo \(generation) > f$i; done") }
+            let before = try VolumeFiles.names(in: store.directory(of: key))
+            let error = #expect(throws: VolumeError.self) { try publish(store, 11, "for i in $(seq 100); do echo > g$i; done") }
+            #expect("\(error as Any)".contains("farm volumes rm"), "\(error as Any)")
+            #expect(store.generation(of: key) == 10)
+            #expect(try VolumeFiles.names(in: store.directory(of: key)).filter { !$0.hasPrefix(VolumeStore.stagingPrefix) } == before)
+            // Each of these is small enough, together they are not.
+            try publish(store, 11, "for i in $(seq 20); do echo > h$i; done")
+            #expect(throws: VolumeError.self) {
+                for part in 12...20 { try publish(store, part, "for i in $(seq 20); do echo > i\(part)-$i; done") }
+            }
+            let left = store.generation(of: key)
+            try store.maintain(key)
+            #expect(store.layerCount(of: key) <= VolumeStore.layerLimit)
+            #expect(try VolumeStore(directory: directory, settings: settings).generation(of: key) == left)
+        }
+    }
+
+    @Test func `layers whose names together nobody could read are not merged, and stay`() throws {
+        try withStore { directory in
+            let store = try VolumeStore(directory: directory)
+            for generation in 1...12 { try publish(store, generation, "for i in $(seq 20); do echo > f\(generation)-$i; done") }
+            var settings = VolumeSettings()
+            settings.manifestBytes = 8192
+            let again = try VolumeStore(directory: directory, settings: settings)
+            let before = try VolumeFiles.names(in: again.directory(of: key))
+            #expect(throws: (any Error).self) { try again.maintain(key) }
+            #expect(again.layerCount(of: key) == 12)
+            #expect(try Set(VolumeFiles.names(in: again.directory(of: key))).isSuperset(of: before))
+            // What else there is to do has been done.
+            try loseMemory(of: again)
+            let last = try VolumeStore(directory: directory)
+            #expect(last.generation(of: key) == 12)
+            #expect(try last.snapshot(of: key)?.manifest().entries.count == 241)
+        }
+    }
+
     @Test func `a leftover that can't be removed keeps neither its volume nor others from being there`() throws {
         try withStore { directory in
             let store = try VolumeStore(directory: directory)

@@ -17,6 +17,8 @@ public enum VolumeError: Error, Sendable, CustomStringConvertible {
     case noRoom(VolumeKey, needed: Int64, free: Int64)
     /// More names than a volume may have.
     case tooManyEntries(VolumeKey, count: Int)
+    /// Names, and what is said of them, that take more bytes than a volume's manifest may have.
+    case manifestTooLarge(VolumeKey, bytes: Int, limit: Int)
     /// Something went on meanwhile that makes this impossible; the caller may try again.
     case conflict(String)
     /// Users of the mount did not leave.
@@ -42,6 +44,9 @@ public enum VolumeError: Error, Sendable, CustomStringConvertible {
         case .tooManyEntries(let key, let count):
             "the volume \(key.id) has \(count) names, more than the \(VolumeManifest.entryLimit) that a volume may have: what this step wrote "
                 + "to it is given up; let the build clean it, or remove it by 'farm volumes rm'"
+        case .manifestTooLarge(let key, let bytes, let limit):
+            "the names of volume \(key.id) and their attributes take \(bytes) bytes, more than the \(limit) that a volume's may: what this "
+                + "step wrote to it is given up; let the build clean it, or remove it by 'farm volumes rm'"
         case .conflict(let what): what
         case .busy(let path): "\(path) is still in use after its last step"
         }

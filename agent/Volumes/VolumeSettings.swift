@@ -13,6 +13,8 @@ public struct VolumeSettings: Sendable, Equatable {
     public var hiddenBytes: Int64 = 1 << 30
     /// So many files are found by their contents.
     var indexedFiles = ContentIndex.fileLimit
+    /// No generation's manifest is larger: nobody would read it.
+    var manifestBytes = VolumeManifest.encodedLimit
     /// So many names are kept in memory for comparisons.
     var comparedNames = DigestKeeper.entryLimit
     /// A holder's refusal of a grant that is older than this may be due to its end: another is asked for. Much less than grants last (five

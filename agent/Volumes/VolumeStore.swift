@@ -392,7 +392,7 @@ public final class VolumeStore: Sendable {
         let parent: Int
         /// Of the new generation.
         let totals: VolumeTotals
-        /// nil where there is none, because it stands upon nothing.
+        /// nil where there is none, because it stands upon nothing or is too long.
         let journalBytes: Int64?
 
         fileprivate enum What {
@@ -422,17 +422,37 @@ public final class VolumeStore: Sendable {
         _ staged: String, change: GenerationChange, of key: VolumeKey, upon parent: Int, totals: VolumeTotals
     ) throws -> Prepared {
         let encoded = change.delta.encoded()
-        let journal = parent > 0 ? change.encoded(manifest: encoded) : nil
+        var journal = parent > 0 ? change.encoded(manifest: encoded) : nil
+        // Nobody would read it; without it others compare.
+        if let length = journal?.count, length > settings.manifestBytes { journal = nil }
         let prepared = Prepared(
             staged: staged, what: .change(change.delta), parent: parent, totals: totals, journalBytes: journal.map { Int64($0.count) })
         do {
             try VolumeFiles.write(encoded, to: prepared.manifest)
+            try checkSize(prepared, encoded.count, of: key)
             if let journal { try VolumeFiles.write(journal, to: prepared.journal) }
             try reserve(prepared, of: key)
             return prepared
         } catch {
             abandon(prepared)
             throw error
+        }
+    }
+
+    /// Throws where nobody could read all of the new generation's names as one manifest, as an agent that has nothing gets them, and as merging
+    /// writes them.
+    private func checkSize(_ prepared: Prepared, _ own: Int, of key: VolumeKey) throws {
+        guard own <= settings.manifestBytes else {
+            throw VolumeError.manifestTooLarge(key, bytes: own, limit: settings.manifestBytes)
+        }
+        let below = prepared.parent > 0 ? snapshot(of: key) : nil
+        let tables = try below?.tables() ?? []
+        // As many bytes at the most; names that several layers have count once only when all are gone through.
+        guard tables.reduce(own, { $0 + $1.byteCount }) > settings.manifestBytes else { return }
+        let whole = ByteCount()
+        try ManifestStream.write(manifestOf: tables + [ManifestTable(file: prepared.manifest)], to: whole)
+        guard whole.bytes <= settings.manifestBytes else {
+            throw VolumeError.manifestTooLarge(key, bytes: whole.bytes, limit: settings.manifestBytes)
         }
     }
 
@@ -548,13 +568,15 @@ public final class VolumeStore: Sendable {
     /// Merges layers where there are too many, writes through to the disk, and removes what nobody needs. Blocks, for long; for the
     /// background. Other changes of the volume may go on, but no second one of this.
     func maintain(_ key: VolumeKey) throws {
-        if needsCompaction(key) { try compact(key) }
+        let merged = Result { if needsCompaction(key) { try compact(key) } }
         // Before what only saves time later: until it is done, a power loss costs the generation.
         try writeThrough(key)
         try removeTrash(key)
         try indexContents(key)
         try keepDigests(key)
         try prepareNext(key)
+        // Layers that can't be merged are slower than one, and nothing worse.
+        try merged.get()
     }
 
     /// Brings the newest generation to the disk, and a state that has nothing else. Blocks, for as long as the file system has data to write.
@@ -670,6 +692,10 @@ public final class VolumeStore: Sendable {
             guard let name else { throw VolumeError.conflict("volume \(key.id) was removed while its layers were merged") }
             let (entries, bytes) = try merge(
                 merged, of: key, mended ?? [], upon: Array(state.layers[..<first]), into: staging, manifest: "\(path)/\(name).manifest")
+            // What nobody could read must not take the place of what can be read.
+            guard try ManifestTable(file: "\(path)/\(name).manifest").byteCount <= settings.manifestBytes else {
+                throw VolumeError.conflict("volume \(key.id) has too many names for its layers to be merged")
+            }
             try VolumeFiles.rename(staging, "\(path)/\(name)")
             // A power loss must not find a state that has this layer instead of those that were there, and no layer.
             try VolumeFiles.sync(path)
@@ -782,4 +808,11 @@ extension VolumeStore.Prepared {
         }
         return state.shortenJournal(to: journalLimit, bytes: limit)
     }
+}
+
+/// Counts what is written.
+private final class ByteCount: ByteSink {
+    private(set) var bytes = 0
+
+    func write(_ bytes: UnsafeRawBufferPointer) { self.bytes += bytes.count }
 }
