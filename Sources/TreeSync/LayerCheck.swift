@@ -15,14 +15,18 @@ public struct LayerCheck {
         }
     }
 
-    /// What was found, at most ``faultLimit``.
+    /// What was found, the first ``faultLimit``.
     public private(set) var faults: [Fault] = []
+    /// All paths with faults, but for files that are right in what they contain.
+    public private(set) var damaged: Set<TreePath> = []
+    /// Whether there are files with other owners, modes, times or attributes, see ``LayerMetadata``.
+    public private(set) var hasOtherMetadata = false
     /// How many names were compared.
     public private(set) var names: Int64 = 0
     /// How many bytes were read.
     public private(set) var bytes: Int64 = 0
 
-    /// More of one layer is not collected: it is lost anyway.
+    /// More of one layer is not told one by one.
     public static let faultLimit = 1000
 
     private let reader: TreeReader
@@ -43,7 +47,6 @@ public struct LayerCheck {
         var named = Named(table)
         while try puts.advance() {
             try proceed()
-            guard faults.count < Self.faultLimit else { return }
             let entry = try puts.entry()
             names += 1
             do {
@@ -87,7 +90,21 @@ public struct LayerCheck {
         }
     }
 
-    private mutating func fault(_ path: TreePath, _ what: String) { faults.append(Fault(path: path, what: what)) }
+    private mutating func fault(_ path: TreePath, _ what: String) {
+        damaged.insert(path)
+        tell(path, what)
+    }
+
+    private mutating func tell(_ path: TreePath, _ what: String) {
+        if faults.count < Self.faultLimit { faults.append(Fault(path: path, what: what)) }
+    }
+
+    /// Something that is not in a file, but said of it.
+    private mutating func metadataFault(_ entry: TreeEntry, _ what: String) {
+        guard entry.file != nil else { return fault(entry.path, what) }
+        hasOtherMetadata = true
+        tell(entry.path, what)
+    }
 
     private mutating func note(_ path: TreePath, _ error: any Error) {
         switch error {
@@ -151,26 +168,26 @@ public struct LayerCheck {
     private mutating func checkMetadata(_ entry: TreeEntry, _ status: stat) {
         let mode = UInt16(status.st_mode & 0o7777)
         if mode != entry.mode {
-            fault(entry.path, "has mode \(String(mode, radix: 8)) instead of \(String(entry.mode, radix: 8))")
+            metadataFault(entry, "has mode \(String(mode, radix: 8)) instead of \(String(entry.mode, radix: 8))")
         }
         checkOwner(entry, status)
     }
 
     private mutating func checkOwner(_ entry: TreeEntry, _ status: stat) {
         if status.st_uid != entry.uid || status.st_gid != entry.gid {
-            fault(entry.path, "belongs to \(status.st_uid):\(status.st_gid) instead of \(entry.uid):\(entry.gid)")
+            metadataFault(entry, "belongs to \(status.st_uid):\(status.st_gid) instead of \(entry.uid):\(entry.gid)")
         }
     }
 
     // A directory's time changes with what is in it, and means nothing.
     private mutating func checkTime(_ entry: TreeEntry, _ item: TreeReader.Item) {
-        if item.modified != entry.modified { fault(entry.path, "has another time") }
+        if item.modified != entry.modified { metadataFault(entry, "has another time") }
     }
 
     private mutating func checkAttributes(_ entry: TreeEntry, of file: Descriptor) throws {
         let names = try TreeReader.attributeNames(of: file, entry.path)
         if try TreeReader.attributes(of: file, names: names, entry.path) != entry.attributes {
-            fault(entry.path, "has other attributes")
+            metadataFault(entry, "has other attributes")
         }
     }
 
@@ -180,7 +197,6 @@ public struct LayerCheck {
             let path = TreePaths.join(path, name)
             if try named.contains(path) { continue }
             fault(path, "is not of this volume")
-            if faults.count >= Self.faultLimit { return }
         }
     }
 }

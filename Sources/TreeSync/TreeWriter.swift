@@ -69,7 +69,7 @@ final class TreeWriter {
                 // Not to wait for somebody who writes.
                 let number = openat(directory.number, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)
                 guard number >= 0 else { throw TreeSyncError.last("opening", entry.path) }
-                try setMetadata(of: Descriptor(owning: number), entry)
+                try Self.setMetadata(of: Descriptor(owning: number), entry)
                 return
             }
             // A symlink's mode can't be set.
@@ -94,7 +94,7 @@ final class TreeWriter {
             let sink = try FileSink(file, path: entry.path, expected: content, lists: lists)
             try body(sink)
             try sink.finish()
-            try setMetadata(of: file, entry)
+            try Self.setMetadata(of: file, entry)
         } catch {
             if !Self.isBeginning(of: content, error) { _ = name.withCPath { unlinkat(directory.number, $0, 0) } }
             throw error
@@ -116,7 +116,7 @@ final class TreeWriter {
         do {
             let file = try Descriptor.open(aside, O_RDWR)
             try body(file)
-            try setMetadata(of: file, entry)
+            try Self.setMetadata(of: file, entry)
             let renamed = TreePaths.name(of: entry.path).withCPath { renameat(AT_FDCWD, aside, directory.number, $0) }
             guard renamed == 0 else { throw TreeSyncError.last("renaming", entry.path) }
         } catch {
@@ -164,7 +164,7 @@ final class TreeWriter {
             TreePaths.name(of: entry.path).withCPath { renameat(directory.number, from, target.number, $0) }
         }
         guard moved == 0 else { throw TreeSyncError.last("moving", entry.path) }
-        try setMetadata(of: file, entry)
+        try Self.setMetadata(of: file, entry)
     }
 
     /// Opens a file that this writer has made.
@@ -190,12 +190,13 @@ final class TreeWriter {
     /// Gives the directories their owners, modes, attributes and times.
     func finish() throws {
         for entry in directories.reversed() {
-            try setMetadata(of: root.openBelow(entry.path, O_RDONLY | O_DIRECTORY), entry)
+            try Self.setMetadata(of: root.openBelow(entry.path, O_RDONLY | O_DIRECTORY), entry)
         }
         directories = []
     }
 
-    private func setMetadata(of file: Descriptor, _ entry: TreeEntry) throws {
+    /// Gives an open file or directory its owner, mode, attributes and times.
+    static func setMetadata(of file: Descriptor, _ entry: TreeEntry) throws {
         // In this order: a new owner takes setuid and capabilities away, and everything changes the times.
         guard fchown(file.number, entry.uid, entry.gid) == 0 else { throw TreeSyncError.last("setting the owner of", entry.path) }
         guard fchmod(file.number, mode_t(entry.mode)) == 0 else { throw TreeSyncError.last("setting the mode of", entry.path) }

@@ -113,6 +113,56 @@ struct VerificationTests {
         }
     }
 
+    /// More names than faults are told.
+    private func fillWithMany(_ agent: TestAgent) async throws {
+        try await fill(agent)
+        try await agent.step(key) { try shell("mkdir many; cd many; for i in $(seq 1100); do echo $i > $i; done", in: $0) }
+        await agent.service.settle()
+        // One layer, which is the base.
+        try agent.store.compact(key, mended: [])
+        #expect(agent.store.layerCount(of: key) == 1)
+    }
+
+    @Test(arguments: ["cp -r layer copy; rm -r layer; mv copy layer", "chown -R 7:8 layer", "chmod -R u=rwX,go= layer"])
+    func `files that have lost their owners, modes and times are mended by themselves`(script: String) async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            try await fillWithMany(one)
+            let base = layer(one, 0)
+            let before = try listing(base)
+            let name = String(base.split(separator: "/").last ?? "")
+            try shell(script.replacing("layer", with: name), in: one.store.directory(of: key))
+            let report = await one.service.verify(try await order(farm, for: "one"))
+            #expect(report.outcome == .repaired && report.left == 3, "\(report.outcome) \(report.error ?? "")")
+            #expect(report.damage.count > 10)
+            await one.service.settle()
+            #expect(await one.service.verify(try await order(farm, for: "one")).outcome == .sound)
+            #expect(try listing(layer(one, 0)) == before)
+            await one.stop()
+        }
+    }
+
+    @Test func `much that is damaged stays until it can be had, and is mended then`() async throws {
+        try await TestFarm.with { farm in
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
+            try await fillWithMany(one)
+            try await two.step(key)
+            await two.service.settle()
+            try shell("for i in $(seq 1050); do echo bad > many/$i; done", in: layer(one, 0))
+            let order = try await order(farm, for: "one")
+            await two.stop()
+            let failed = await one.service.verify(order)
+            #expect(failed.outcome == .damaged && failed.left == 3, "\(failed.outcome) \(failed.error ?? "")")
+            #expect(await farm.coordinator.holders(key)["one"] == 3)
+            let back = try await farm.agent("two")
+            let report = await one.service.verify(try await self.order(farm, for: "one"))
+            #expect(report.outcome == .repaired && report.left == 3, "\(report.outcome) \(report.error ?? "")")
+            try await one.step(key) { try shell("cd many; for i in $(seq 1100); do test $(cat $i) = $i; done", in: $0) }
+            await one.stop()
+            await back.stop()
+        }
+    }
+
     @Test func `what is damaged wherever it is goes everywhere`() async throws {
         try await TestFarm.with { farm in
             let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
@@ -147,6 +197,8 @@ struct VerificationTests {
             let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))
             try await fill(one)
             try shell("echo bad > e/new", in: layer(one, 1))
+            // This one's contents are right.
+            try shell("chmod 600 d/file", in: layer(one, 0))
             let report = await one.service.verify(try await order(farm, for: "one"))
             #expect(report.outcome == .dropped && report.left == 1, "\(report)")
             #expect(await farm.coordinator.holders(key) == ["one": 1])

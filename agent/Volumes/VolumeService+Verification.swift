@@ -33,9 +33,9 @@ extension VolumeService {
             report.damage = findings.faults.prefix(VolumeVerification.damageLimit).map {
                 VolumeDamage(path: TreePaths.text($0.path), what: $0.what)
             }
-            guard let lowest = findings.lowest else { return report }
+            guard !findings.faults.isEmpty else { return report }
             // To its end: one that is cancelled might have removed what is damaged and brought nothing.
-            return await Task { [report] in await mendLocked(order, findings, lowest, report) }.value
+            return await Task { [report] in await mendLocked(order, findings, report) }.value
         } catch {
             report.outcome = report.damage.isEmpty ? .unverified : .damaged
             report.error = "\(error)"
@@ -44,21 +44,19 @@ extension VolumeService {
     }
 
     private func mendLocked(
-        _ order: VerifyOrder, _ findings: VolumeStore.Findings, _ lowest: String, _ report: VerifyReport
+        _ order: VerifyOrder, _ findings: VolumeStore.Findings, _ report: VerifyReport
     ) async -> VerifyReport? {
         await locked(order.key) {
             await settle(order.key)
-            guard store.layerNames(of: order.key).contains(lowest) else { return nil }
+            guard Set(store.layerNames(of: order.key)).isSuperset(of: findings.layers) else { return nil }
             logger.error(
                 "volume is damaged",
                 metadata: ["project": "\(order.key.project)", "volume": "\(order.key.id)", "damage": "\(report.damage.prefix(3))"])
-            return await mend(order, findings, lowest, report)
+            return await mend(order, findings, report)
         }
     }
 
-    private func mend(
-        _ order: VerifyOrder, _ findings: VolumeStore.Findings, _ lowest: String, _ found: VerifyReport
-    ) async -> VerifyReport {
+    private func mend(_ order: VerifyOrder, _ findings: VolumeStore.Findings, _ found: VerifyReport) async -> VerifyReport {
         var report = found
         guard !isMounted(order.key) else {
             report.outcome = .damaged
@@ -66,7 +64,7 @@ extension VolumeService {
             return report
         }
         do {
-            (report.outcome, report.error) = try await mend(order, findings, lowest, before: report.generation)
+            (report.outcome, report.error) = try await mend(order, findings, before: report.generation)
         } catch {
             report.outcome = .damaged
             report.error = "\(error)"
@@ -79,17 +77,20 @@ extension VolumeService {
     }
 
     private func mend(
-        _ order: VerifyOrder, _ findings: VolumeStore.Findings, _ lowest: String, before: Int
+        _ order: VerifyOrder, _ findings: VolumeStore.Findings, before: Int
     ) async throws -> (VolumeVerification.Outcome, String?) {
         if findings.isComplete {
             do {
-                let isMended = try await sync.mend(order.key, findings.faults, to: max(order.head, before), from: order.holders)
+                try await BlockingPool.shared.run { [store] in try store.mendMetadata(findings, of: order.key) }
+                if findings.damaged.isEmpty { return (.repaired, nil) }
+                let isMended = try await sync.mend(order.key, findings.damaged, to: max(order.head, before), from: order.holders)
                 if isMended { return (.repaired, nil) }
             } catch {
                 // It may be had later; all that is not damaged stays until then.
                 return (.damaged, "\(error): what is not damaged stays; verify it again")
             }
         }
+        guard let lowest = findings.lowest else { return (.repaired, nil) }
         try await BlockingPool.shared.run { [store] in try store.truncate(order.key, from: lowest) }
         let brought = try await sync.bring(order.key, to: max(order.head, before), from: order.holders)
         return brought.generation >= before ? (.repaired, nil) : (.dropped, brought.notes.joined(separator: "; "))

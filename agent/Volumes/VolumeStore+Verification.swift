@@ -9,11 +9,17 @@ extension VolumeStore {
     struct Findings: Sendable {
         var names: Int64 = 0
         var bytes: Int64 = 0
-        /// Of the whole stack, the lowest layer first.
+        /// Of the whole stack, the lowest layer first; of one with many the first ones.
         var faults: [LayerCheck.Fault] = []
-        /// The lowest layer that is damaged: what stands upon it is worth nothing without it.
+        /// What can't be mended by its manifest alone; with paths for which a merge is enough among them.
+        var damaged: Set<TreePath> = []
+        /// Names of layers with files of other owners, modes, times or attributes.
+        var withOtherMetadata: [String] = []
+        /// The lowest layer that is damaged: what stands upon it is worth nothing without it. Nil where only metadata is wrong.
         var lowest: String?
-        /// Whether all that is damaged is among the faults; else the layers have to go.
+        /// Layers that have to be there still where something is to be mended.
+        var layers: [String] { withOtherMetadata + (lowest.map { [$0] } ?? []) }
+        /// Whether it is known what there should be; else the layers have to go.
         var isComplete = true
     }
 
@@ -33,6 +39,9 @@ extension VolumeStore {
                 findings.names += check.names
                 findings.bytes &+= check.bytes
                 faults = check.faults
+                findings.damaged.formUnion(check.damaged)
+                if !check.damaged.isEmpty { findings.lowest = findings.lowest ?? name }
+                if check.hasOtherMetadata { findings.withOtherMetadata.append(name) }
             } catch let error as CancellationError {
                 throw error
             } catch {
@@ -42,18 +51,15 @@ extension VolumeStore {
                 findings.faults.append(LayerCheck.Fault(path: [], what: "can't be read in layer \(name): \(error)"))
                 return findings
             }
-            if !faults.isEmpty, findings.lowest == nil { findings.lowest = name }
             findings.faults += faults
-            if faults.count >= LayerCheck.faultLimit { findings.isComplete = false }
         }
         return findings
     }
 
     /// The files of a generation that have to be brought again, with all their names and the directories above: what else is damaged is made
     /// anew from the manifest. Blocks.
-    func wanted(_ faults: [LayerCheck.Fault], of snapshot: VolumeSnapshot) throws -> DeltaManifest {
+    func wanted(_ faulty: Set<TreePath>, of snapshot: VolumeSnapshot) throws -> DeltaManifest {
         let entries = try snapshot.manifest().entries
-        let faulty = Set(faults.map(\.path))
         let groups = Set(entries.lazy.filter { faulty.contains($0.path) }.compactMap { $0.file?.linkGroup }).subtracting([0])
         var paths: Set<TreePath> = []
         for entry in entries {
@@ -62,6 +68,16 @@ extension VolumeStore {
             while let next = path, paths.insert(next).inserted { path = TreePaths.parent(of: next) }
         }
         return try DeltaManifest(puts: entries.filter { paths.contains($0.path) }, deletions: [])
+    }
+
+    /// Gives files whose contents are right the owners, modes, times and attributes that they should have. Nobody may have the volume
+    /// mounted. Blocks.
+    func mendMetadata(_ findings: Findings, of key: VolumeKey) throws {
+        let path = directory(of: key)
+        for name in layerNames(of: key) where findings.withOtherMetadata.contains(name) {
+            try LayerMetadata.mend("\(path)/\(name)", ManifestTable(file: "\(path)/\(name).manifest"), except: findings.damaged)
+        }
+        if !findings.withOtherMetadata.isEmpty { try VolumeFiles.sync(path) }
     }
 
     /// Takes away a layer and all that stands upon it; what is below stays, as the older generation that it is. Nobody may have the

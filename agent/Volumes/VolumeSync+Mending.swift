@@ -11,11 +11,11 @@ extension VolumeSync {
     /// Throws where a holder may have it but does not give it now.
     ///
     /// - Returns: false where nobody has it undamaged.
-    func mend(_ key: VolumeKey, _ faults: [LayerCheck.Fault], to head: Int, from holders: [Holder]) async throws -> Bool {
+    func mend(_ key: VolumeKey, _ damaged: Set<TreePath>, to head: Int, from holders: [Holder]) async throws -> Bool {
         // Only the newest generation can be had.
         let notes = try await bring(key, to: max(head, store.generation(of: key)), from: holders).notes
         guard let snapshot = store.snapshot(of: key) else { throw VolumeError.conflict("volume \(key.id) is not here any more") }
-        let wanted = try await BlockingPool.shared.run { [store] in try store.wanted(faults, of: snapshot) }
+        let wanted = try await BlockingPool.shared.run { [store] in try store.wanted(damaged, of: snapshot) }
         guard !wanted.isEmpty else {
             try await BlockingPool.shared.run { [store] in try store.compact(key, mended: []) }
             return true
