@@ -387,7 +387,8 @@ public struct VolumesAcquired: Codable, Sendable {
     public init(volumes: [Volume]) { self.volumes = volumes }
 }
 
-/// `POST /api/v1/agent/volumes/publish`: a delta upon `parent` is ready here. ``PublishAnswer``.
+/// `POST /api/v1/agent/volumes/publish`: a delta upon `parent` is ready here. ``PublishAnswer``. The agent's last step that used the volume
+/// still has its lock, or lost it with its assignment and has not given it back.
 public struct PublishVolume: Codable, Sendable {
     public var key: VolumeKey
     /// Of the generation, so that a retried request publishes once.
@@ -419,7 +420,7 @@ public enum PublishAnswer: Codable, Sendable {
     case behind(head: Int, holders: [Holder])
     /// The volume was removed meanwhile: drop it.
     case gone
-    /// The lock is not the agent's any more, and others may have written since: throw the delta away.
+    /// The agent has no lock of the volume, or no longer the one that it names, and others may have written since: throw the delta away.
     case stale
 }
 

@@ -22,7 +22,7 @@ struct EngineCollectionTests {
 
     private func publish(_ key: VolumeKey, _ bytes: Int64, on farm: EngineFarm, from agent: String = "a") async throws {
         let head = await farm.engine.ledger.head(of: key)
-        _ = try await farm.engine.publish(
+        _ = try await farm.publish(
             PublishVolume(
                 key: key, digest: Digest.of("\(key.id) \(head)"), parent: head, bytes: bytes, files: 1, deltaBytes: bytes), from: agent)
         farm.clock.advance(0.01)

@@ -26,7 +26,7 @@ struct EngineCopyTests {
 
     @Test func `another agent is told to copy a head, with a grant, and then counts as its holder`() async throws {
         let (farm, agents) = try await farm(["a", "b"])
-        _ = try await farm.engine.publish(publication(0, "x"), from: "a")
+        _ = try await farm.publish(publication(0, "x"), from: "a")
         var alone = await farm.engine.agents().map(\.onlyHere)
         #expect(alone == [1, 0])
         try await farm.advance(6, alive: agents)
@@ -48,7 +48,7 @@ struct EngineCopyTests {
 
     @Test func `draining brings what only that agent has to another at once`() async throws {
         let (farm, agents) = try await farm(["a", "b"])
-        _ = try await farm.engine.publish(publication(0, "x"), from: "a")
+        _ = try await farm.publish(publication(0, "x"), from: "a")
         try await farm.engine.drain("a")
         try await eventually { await orders(agents[1]).count == 1 }
         let before = await farm.engine.agents().map(\.onlyHere)
@@ -61,7 +61,7 @@ struct EngineCopyTests {
 
     @Test func `an agent that comes back without what it had gets copies anew, and a lost order is given again`() async throws {
         let (farm, agents) = try await farm(["a", "b", "c"])
-        _ = try await farm.engine.publish(publication(0, "x"), from: "a")
+        _ = try await farm.publish(publication(0, "x"), from: "a")
         try await farm.advance(6, alive: agents)
         try await eventually { await orders(agents[1]).count == 1 }
         // b dies before it has answered; its new process has nothing.

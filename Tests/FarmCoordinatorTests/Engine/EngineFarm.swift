@@ -61,6 +61,12 @@ final class EngineFarm {
         for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
     }
 
+    /// A publication of an agent whose step had the volume, shared with others.
+    func publish(_ volume: PublishVolume, from agent: String) async throws -> PublishAnswer {
+        await engine.noteFormerUser(agent, of: volume.key)
+        return try await engine.publish(volume, from: agent)
+    }
+
     /// Moves the clock in steps, so that those agents that live are heard of in between.
     func advance(_ seconds: Double, alive: [FakeAgent]) async throws {
         var rest = seconds
@@ -284,5 +290,11 @@ actor FakeAgent {
     private func end(_ assignment: StageAssignment, _ outcome: StageOutcome) async throws {
         running.remove(assignment.id)
         try await report(assignment.id, .stageFinished(outcome))
+    }
+}
+
+extension Coordinator {
+    fileprivate func noteFormerUser(_ agent: String, of key: VolumeKey) {
+        formerLocks["\(agent) \(Grant.object(of: key))"] = FormerLock(agent: agent, shared: [key])
     }
 }

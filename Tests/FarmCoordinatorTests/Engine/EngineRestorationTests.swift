@@ -15,7 +15,7 @@ import Testing
     }
 
     private func publish(_ farm: EngineFarm, _ parent: Int, _ content: String, from agent: String) async throws -> Int {
-        guard case .accepted(let generation) = try await farm.engine.publish(publication(parent, content), from: agent) else {
+        guard case .accepted(let generation) = try await farm.publish(publication(parent, content), from: agent) else {
             Issue.record("generation upon \(parent) was not accepted")
             throw CancellationError()
         }
@@ -62,7 +62,7 @@ import Testing
         #expect(shown.map(\.generation) == [next])
         #expect(Dictionary(uniqueKeysWithValues: shown[0].holders.map { ($0.agent, $0.generation) }) == ["a": 4, "b": next])
         // It can't publish upon it; it has to bring the head first.
-        guard case .behind(head: next, _) = try await farm.engine.publish(publication(4, "lost"), from: "a") else {
+        guard case .behind(head: next, _) = try await farm.publish(publication(4, "lost"), from: "a") else {
             Issue.record("published upon a part of the history that is lost")
             return
         }

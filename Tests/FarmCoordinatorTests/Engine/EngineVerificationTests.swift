@@ -14,7 +14,7 @@ struct EngineVerificationTests {
         let agents = names.map { FakeAgent($0, farm.engine, farm.contexts) }
         for agent in agents { try await agent.join() }
         for id in ["c", "d"] {
-            _ = try await farm.engine.publish(
+            _ = try await farm.publish(
                 PublishVolume(key: key(id), digest: Digest.of(id), parent: 0, bytes: 1, files: 1, deltaBytes: 1), from: names[0])
         }
         return (farm, agents)

@@ -21,19 +21,19 @@ import Testing
 
     @Test func `deltas upon one parent are put one after another`() async throws {
         let (farm, _) = try await farm(["a", "b"])
-        guard case .accepted(generation: 1) = try await farm.engine.publish(publication(0, "x"), from: "a") else {
+        guard case .accepted(generation: 1) = try await farm.publish(publication(0, "x"), from: "a") else {
             Issue.record("not accepted")
             return
         }
         // b had the same parent: it hears who has the head.
-        guard case .behind(head: 1, let holders) = try await farm.engine.publish(publication(0, "y"), from: "b") else {
+        guard case .behind(head: 1, let holders) = try await farm.publish(publication(0, "y"), from: "b") else {
             Issue.record("not behind")
             return
         }
         #expect(holders.map(\.agent) == ["a"])
         #expect(holders.map(\.generation) == [1])
         #expect(holders.first?.grant == "b may fetch volume:p\nc\nlinux/amd64")
-        guard case .accepted(generation: 2) = try await farm.engine.publish(publication(1, "xy"), from: "b") else {
+        guard case .accepted(generation: 2) = try await farm.publish(publication(1, "xy"), from: "b") else {
             Issue.record("not accepted")
             return
         }
@@ -45,7 +45,7 @@ import Testing
 
     @Test func `who has a volume is known after a restart, before and after its holder is back`() async throws {
         let (farm, agents) = try await farm(["a"])
-        _ = try await farm.engine.publish(publication(0, "x"), from: "a")
+        _ = try await farm.publish(publication(0, "x"), from: "a")
         try await farm.restart()
         var holders = await farm.engine.volumes().map { $0.holders.map(\.agent) }
         #expect(holders == [["a"]])
@@ -58,23 +58,23 @@ import Testing
 
     @Test func `a delta that is announced again is the same generation, also after a restart`() async throws {
         let (farm, agents) = try await farm(["a"])
-        _ = try await farm.engine.publish(publication(0, "x"), from: "a")
+        _ = try await farm.publish(publication(0, "x"), from: "a")
         try await farm.restart()
         let engine = farm.engine
         await agents[0].move(to: engine)
         try await agents[0].join()
-        guard case .accepted(generation: 1) = try await farm.engine.publish(publication(0, "x"), from: "a") else {
+        guard case .accepted(generation: 1) = try await farm.publish(publication(0, "x"), from: "a") else {
             Issue.record("published twice")
             return
         }
         // Back to earlier content is a new generation.
-        _ = try await farm.engine.publish(publication(1, "y"), from: "a")
+        _ = try await farm.publish(publication(1, "y"), from: "a")
         // An answer that was lost, asked for again when others have published meanwhile.
-        guard case .accepted(generation: 1) = try await farm.engine.publish(publication(0, "x"), from: "a") else {
+        guard case .accepted(generation: 1) = try await farm.publish(publication(0, "x"), from: "a") else {
             Issue.record("published twice, or taken for a rival")
             return
         }
-        guard case .accepted(generation: 3) = try await farm.engine.publish(publication(2, "x"), from: "a") else {
+        guard case .accepted(generation: 3) = try await farm.publish(publication(2, "x"), from: "a") else {
             Issue.record("not a new generation")
             return
         }
@@ -83,7 +83,7 @@ import Testing
 
     @Test func `a removed volume is gone for those who still have it, and its numbers are not used again`() async throws {
         let (farm, agents) = try await farm(["a", "b"])
-        _ = try await farm.engine.publish(publication(0, "x"), from: "a")
+        _ = try await farm.publish(publication(0, "x"), from: "a")
         try await farm.engine.removeVolume(project: "p", id: "c")
         try await eventually {
             await agents[0].commands.contains { if case .dropVolume = $0 { true } else { false } }
@@ -91,11 +91,11 @@ import Testing
         let none = await farm.engine.volumes()
         #expect(none.isEmpty)
         await #expect(throws: EngineError.self) { try await farm.engine.removeVolume(project: "p", id: "c") }
-        guard case .gone = try await farm.engine.publish(publication(1, "y"), from: "a") else {
+        guard case .gone = try await farm.publish(publication(1, "y"), from: "a") else {
             Issue.record("not gone")
             return
         }
-        guard case .accepted(generation: 2) = try await farm.engine.publish(publication(0, "new"), from: "b") else {
+        guard case .accepted(generation: 2) = try await farm.publish(publication(0, "new"), from: "b") else {
             Issue.record("not accepted")
             return
         }
@@ -111,7 +111,7 @@ import Testing
     @Test func `a volume in use is not removed`() async throws {
         let (farm, agents) = try await farm(["a"])
         await agents[0].play("RUN one", .hang)
-        _ = try await farm.engine.publish(publication(0, "x"), from: "a")
+        _ = try await farm.publish(publication(0, "x"), from: "a")
         _ = try await farm.submit(Make.plan([Make.stage("main", [Make.run("one", [Make.cache("c")])])]))
         try await eventually { await agents[0].received.count == 1 }
         let id = try #require(await agents[0].received.first?.id)
@@ -187,6 +187,77 @@ import Testing
             Issue.record("forgotten")
             return
         }
+        await farm.end()
+    }
+
+    private func isStale(_ volume: PublishVolume, from agent: String, _ farm: EngineFarm) async throws -> Bool {
+        if case .stale = try await farm.engine.publish(volume, from: agent) { true } else { false }
+    }
+
+    @Test func `an agent publishes and hears of nothing but volumes that a step of it has`() async throws {
+        let (farm, agents) = try await farm(["a", "b"])
+        for (agent, step) in zip(agents, ["one", "two"]) { await agent.play("RUN \(step)", .hang) }
+        _ = try await farm.publish(publication(0, "x"), from: "a")
+        #expect(try await isStale(publication(0, "y"), from: "b", farm), "it has no stage at all")
+        let mounts = [Make.cache("c"), Make.cache("d", .private)]
+        for (agent, step) in zip(agents, ["one", "two"]) {
+            _ = try await farm.submit(Make.plan([Make.stage("main", [Make.run(step, mounts)])]))
+            try await eventually { await agent.received.count == 1 }
+        }
+        #expect(try await isStale(publication(0, "y"), from: "b", farm), "its stage has not asked for the volume")
+        let other = VolumeKey(project: "p", id: "d", platform: Make.platform)
+        for agent in agents {
+            let needs = [AcquireVolumes.Need(key: key, sharing: .shared), .init(key: other, sharing: .private)]
+            let id = try #require(await agent.received.first?.id)
+            _ = try await farm.engine.acquire(AcquireVolumes(assignment: id, lock: agent.name, needs: needs), from: agent.name)
+        }
+        guard case .behind(head: 1, let holders) = try await farm.engine.publish(publication(0, "y"), from: "b") else {
+            Issue.record("not behind")
+            return
+        }
+        #expect(holders.map(\.agent) == ["a"])
+        var fork = PublishVolume(key: other, digest: Digest.of("f"), parent: 0, bytes: 1, files: 1, deltaBytes: 1, lock: "b")
+        #expect(try await isStale(fork, from: "b", farm), "a has it to itself, b only a copy")
+        fork.lock = nil
+        #expect(try await isStale(fork, from: "b", farm))
+        fork.key.id = "e"
+        #expect(try await isStale(fork, from: "b", farm))
+        // The step has ended.
+        try await farm.engine.release(ReleaseVolumes(lock: "b"), from: "b")
+        #expect(try await isStale(publication(1, "xy"), from: "b", farm))
+        await farm.end()
+    }
+
+    @Test func `what a step has written to a shared volume is published after its lease has ended`() async throws {
+        let (farm, agents) = try await farm(["a", "b"])
+        for agent in agents { await agent.play("RUN one", .hang) }
+        _ = try await farm.submit(Make.plan([Make.stage("main", [Make.run("one", [Make.cache("c")])])]))
+        try await eventually { await agents[0].received.count == 1 }
+        let mine = try #require(await agents[0].received.first?.id)
+        for lock in ["1", "2"] {
+            let needs = [AcquireVolumes.Need(key: key, sharing: .shared)]
+            _ = try await farm.engine.acquire(AcquireVolumes(assignment: mine, lock: lock, needs: needs), from: "a")
+        }
+        try await eventually {
+            // What it had on its way may arrive late, and renew its lease once more.
+            try await farm.advance(1, alive: [agents[1]])
+            return await agents[1].received.count == 1
+        }
+        #expect(try await isStale(publication(0, "x"), from: "b", farm))
+        guard case .accepted(generation: 1) = try await farm.engine.publish(publication(0, "x"), from: "a") else {
+            Issue.record("what shared a volume is lost")
+            return
+        }
+        try await farm.engine.release(ReleaseVolumes(lock: "1"), from: "b")
+        try await farm.engine.release(ReleaseVolumes(lock: "1"), from: "a")
+        guard case .accepted(generation: 2) = try await farm.engine.publish(publication(1, "y"), from: "a") else {
+            Issue.record("the other step's is lost")
+            return
+        }
+        // Another process has no mount of the one before.
+        await agents[0].die()
+        try await agents[0].join(volumes: [HeldVolume(key: key, generation: 2)])
+        #expect(try await isStale(publication(2, "z"), from: "a", farm))
         await farm.end()
     }
 

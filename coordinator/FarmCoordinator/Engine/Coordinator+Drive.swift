@@ -150,7 +150,10 @@ extension Coordinator {
         guard let entry = assignments.removeValue(forKey: id) else { return }
         giveUpClaims(of: id, reason: nil)
         scheduler.end("\(entry.stored.build)-\(entry.stored.stage)", clock.monotonic())
-        for lock in locks.locks(of: id) { giveBack(lock) }
+        for lock in locks.locks(of: id) {
+            formerLocks[lock] = locks.remains(of: lock)
+            giveBack(lock)
+        }
         outbox.append(.removeAssignment(id))
     }
 

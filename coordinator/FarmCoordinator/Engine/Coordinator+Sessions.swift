@@ -22,6 +22,8 @@ extension Coordinator {
             name: agent, hello: hello, drained: entry.stored.drained, lastSeen: clock.now(),
             report: isRestarted ? 0 : entry.stored.report)
         entry.stored.setAside = before?.stored.setAside
+        // Its mounts ended with it.
+        if isRestarted { formerLocks = formerLocks.filter { $0.value.agent != agent } }
         // The contract says that every agent has it.
         entry.stored.labels["name"] = agent
         entry.platform = AgentEntry.platform(of: hello.labels)

@@ -64,17 +64,20 @@ extension Coordinator {
         case .gone: return .gone
         case .stale:
             logger.warning(
-                "a volume written under a lock that is gone is not published",
+                "a volume of which the agent's steps have no lock, or no longer, is not published",
                 metadata: ["agent": "\(agent)", "project": "\(volume.key.project)", "volume": "\(volume.key.id)"])
             return .stale
         }
     }
 
-    /// An agent that was out of reach for longer than its lease may come back with what a step wrote that thought it was alone.
+    /// Only what a step has or had may be published: whoever is behind gets grants for the volume.
+    ///
+    /// The last step that used the mount publishes what all wrote to it, before it gives its own lock back. An agent that was out of reach for
+    /// longer than its lease may come back with what a step wrote that thought it was alone, which is refused, or with what a step wrote that
+    /// shared the volume anyway.
     private func mayPublish(_ volume: PublishVolume, _ agent: String) -> Bool {
-        guard let lock = volume.lock else { return true }
-        guard let request = locks.grantedRequest(lock), request.agent == agent else { return false }
-        return request.needs.contains { $0.key == volume.key }
+        if locks.isGranted(volume.key, to: agent, under: volume.lock) { return true }
+        return volume.lock == nil && formerLocks.values.contains { $0.agent == agent && $0.shared.contains(volume.key) }
     }
 
     /// Gives the locks back; no error when they are gone already.
@@ -84,6 +87,7 @@ extension Coordinator {
             guard owner.agent == agent else { throw EngineError.conflict("lock \(request.lock) is not \(agent)'s") }
             giveBack(request.lock)
         }
+        if formerLocks[request.lock]?.agent == agent { formerLocks[request.lock] = nil }
         try await settle()
     }
 

@@ -38,6 +38,8 @@ public actor Coordinator {
     var layersAtCoordinator: Set<Digest> = []
     var ledger = VolumeLedger()
     var locks = VolumeLocks()
+    /// Locks whose assignments ended before their agents gave them back, by name. In memory alone.
+    var formerLocks: [String: FormerLock] = [:]
     /// Who makes which step, and who waits for it.
     var claims = StepClaims()
     /// Assignments from before a restart whose steps are not in `claims` yet.

@@ -24,7 +24,7 @@ struct VolumeLedger {
         case behind(head: Int)
         /// The volume was removed after the agent had taken it.
         case gone
-        /// It was written under a lock that is gone.
+        /// Its agent has no lock of the volume, or no longer.
         case stale
     }
 
@@ -53,7 +53,7 @@ struct VolumeLedger {
 
     /// A delta upon `parent`. It is accepted upon the head only, once.
     ///
-    /// - Parameter isHeld: false where it was written under a lock that its agent has no more.
+    /// - Parameter isHeld: false where its agent has no lock of the volume, or not the one under which it was written.
     mutating func publish(_ publication: PublishVolume, at time: Timestamp, isHeld: Bool = true) -> Publication {
         var volume = volumes[publication.key] ?? StoredVolume(key: publication.key)
         let head = head(of: publication.key)

@@ -1,6 +1,12 @@
 import BuildPlan
 import FarmAPI
 
+/// What is left of a lock that was taken from an agent: the volumes that it shared with others, to which its steps have written.
+struct FormerLock {
+    var agent: String
+    var shared: Set<VolumeKey>
+}
+
 /// Who may use which volumes: a value without clock or I/O.
 ///
 /// A step asks for all its volumes at once and gets them at once, so that A,B and B,A can't wait for each other. A request is granted
@@ -61,6 +67,22 @@ struct VolumeLocks {
     func owner(of lock: String) -> (assignment: String, agent: String)? {
         let request = granted[lock]?.request ?? waiting.first { $0.lock == lock }
         return request.map { ($0.assignment, $0.agent) }
+    }
+
+    /// Whether a granted lock of the agent is for the volume itself, and not for a copy.
+    ///
+    /// - Parameter lock: nil for any.
+    func isGranted(_ key: VolumeKey, to agent: String, under lock: String?) -> Bool {
+        func isGranted(_ held: Held) -> Bool { held.request.agent == agent && held.modes[key] != nil }
+        if let lock { return granted[lock].map(isGranted) ?? false }
+        return isInUse(key) && granted.values.contains(where: isGranted)
+    }
+
+    /// What stays of a lock when it is taken from its agent; nil where that is nothing.
+    func remains(of lock: String) -> FormerLock? {
+        guard let held = granted[lock] else { return nil }
+        let shared = held.modes.filter { $0.value == .shared }
+        return shared.isEmpty ? nil : FormerLock(agent: held.request.agent, shared: Set(shared.keys))
     }
 
     /// Gives a lock back, or a place in the queue.
