@@ -1,4 +1,5 @@
 import BlockingIO
+import CLinux
 import Digests
 import Glibc
 import Synchronization
@@ -27,6 +28,7 @@ enum ContentHashing {
         let status = try file.status(path)
         let size = UInt64(clamping: status.st_size)
         let isByBlocks = ContentDigest.isByBlocks(size: size)
+        if isByBlocks, lseek(file.number, 0, CLINUX_SEEK_DATA) < 0, errno == ENXIO { return (try HoleDigests.of(size: size), size) }
         let isListed = isByBlocks && BlockLists.isWorthwhile(size: size, data: UInt64(clamping: status.st_blocks) * 512)
         var hasher = ContentHasher(size: size, list: isListed ? try lists?.writer(size: size) : nil)
         try file.eachExtent(size: size, path) { extent in

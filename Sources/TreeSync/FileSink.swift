@@ -15,6 +15,8 @@ final class FileSink: ByteSink {
     private var position: UInt64 = 0
     /// What was left out as holes that the other side named.
     private var skipped: UInt64 = 0
+    /// All of it is one hole.
+    private var isHole = false
 
     /// The list of a sparse file is begun only up to this size: what it will be worth is known at the end.
     private static let listedSparse: UInt64 = 16 << 30
@@ -37,6 +39,10 @@ final class FileSink: ByteSink {
     /// Leaves a hole of so many bytes.
     func skip(_ count: UInt64) throws {
         guard count <= expected.size - position else { throw TreeSyncError.digestMismatch(path: TreePaths.text(path)) }
+        if count == expected.size, ContentDigest.isByBlocks(size: count) {
+            isHole = true
+            hasher = nil
+        }
         try hasher?.update(zeros: count)
         position += count
         skipped += count
@@ -45,7 +51,8 @@ final class FileSink: ByteSink {
     /// Verifies size and digest.
     func finish() throws {
         if !BlockLists.isWorthwhile(size: expected.size, data: expected.size - skipped) { hasher?.dropList() }
-        guard position == expected.size, try hasher.take()?.finalize() == expected.digest else {
+        let digest = isHole ? try HoleDigests.of(size: expected.size) : try hasher.take()?.finalize()
+        guard position == expected.size, digest == expected.digest else {
             throw TreeSyncError.digestMismatch(path: TreePaths.text(path))
         }
         if expected.isSparse || skipped > 0, ftruncate(file.number, off_t(position)) != 0 { throw TreeSyncError.last("sizing", path) }

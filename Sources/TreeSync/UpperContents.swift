@@ -72,9 +72,13 @@ struct UpperContents: Sendable {
         let attributes = try TreeReader.attributes(of: file, names: names, path)
         let (digest, size, relation) = try content(of: file, path, before)
         try Self.removeOverlayAttributes(names, of: file, path)
-        let holes = Int64(clamping: size) - Int64(item.status.st_blocks) * 512
-        let content = FileContent(size: size, digest: digest, isSparse: holes >= Self.worthwhileHoles)
+        let content = FileContent(size: size, digest: digest, isSparse: Self.isSparse(item, size: size))
         return Found(attributes: attributes, content: content, relation: relation)
+    }
+
+    /// Whether a file of that size has holes that are worth keeping.
+    static func isSparse(_ item: TreeReader.Item, size: UInt64) -> Bool {
+        Int64(clamping: size) - Int64(item.status.st_blocks) * 512 >= worthwhileHoles
     }
 
     /// Hashes a file and compares it with the one that was there before.

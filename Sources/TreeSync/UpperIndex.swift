@@ -8,7 +8,7 @@ import Glibc
 /// that were copied up but not changed are removed, and overlayfs' own attributes too, so that it can be a lower directory of
 /// any stack. Nobody else may touch it meanwhile.
 public struct UpperIndex: ~Copyable {
-    /// Names that can't be kept (devices, sockets, files that are too large) and were left out.
+    /// Names that can't be kept (devices, sockets, what is too large or more than others take) and were left out.
     public private(set) var leftOut: [String] = []
     /// What the delta adds to the sums of the generation below, and takes from them.
     public private(set) var growth = VolumeTotals()
@@ -23,9 +23,19 @@ public struct UpperIndex: ~Copyable {
     private var relations: [TreePath: FileBasis.Relation] = [:]
     /// Files that are gone, by their content: where they may have moved is seen at the end.
     private var deletedContents: [Digest: TreePath] = [:]
-    private var links: [UInt64: (group: UInt64, members: Int)] = [:]
+    private var links: [UInt64: Link] = [:]
     /// Files that have changed for sure: their puts are there, what is in them is read together.
     private var unread: [UpperContents.Unread] = []
+    /// Of the large sparse files of the generation, as far as it is known.
+    private var sparseBytes: UInt64
+    private let sparseLimit: UInt64
+
+    /// An inode of several names, which is read once.
+    private struct Link {
+        var group: UInt64
+        var members = 0
+        var found: UpperContents.Found
+    }
 
     /// So many files are read together: enough for some threads, and little memory.
     private static let unreadLimit = 1024
@@ -39,9 +49,14 @@ public struct UpperIndex: ~Copyable {
     ///   - files: that one's files: what has changed within a file is found by comparing the two. Nil: nobody compares.
     ///   - lists: of the blocks of large files, old and new.
     ///   - generation: that one's number; makes the numbers of link groups unique in the volume.
+    ///   - sparseBytes: of that one's large sparse files, each inode once.
+    ///   - sparseLimit: so many of the new one; more nobody would bring.
     public init(
-        directory: String, lower: any GenerationLookup, files: GenerationFiles? = nil, lists: BlockLists? = nil, generation: Int
+        directory: String, lower: any GenerationLookup, files: GenerationFiles? = nil, lists: BlockLists? = nil, generation: Int,
+        sparseBytes: UInt64 = 0, sparseLimit: UInt64 = DeltaFetch.sparseLimit
     ) throws {
+        self.sparseBytes = sparseBytes
+        self.sparseLimit = sparseLimit
         reader = try TreeReader(directory: directory)
         self.lower = lower
         contents = UpperContents(root: reader.root, lower: files, lists: lists)
@@ -148,9 +163,7 @@ public struct UpperIndex: ~Copyable {
         for old in try lower.inside(path) {
             let hidden = old.path
             guard TreePaths.parent(of: hidden) == path, !own.contains(Array(TreePaths.name(of: hidden))) else { continue }
-            guard TreePaths.name(of: hidden).withCPath({ clinux_mknodat(directory.number, $0, UInt32(S_IFCHR), 0) }) == 0 else {
-                throw TreeSyncError.last("making whiteout", hidden)
-            }
+            try whiteout(Array(TreePaths.name(of: hidden)), directory, hidden)
             try delete(old)
             changed = true
         }
@@ -167,6 +180,7 @@ public struct UpperIndex: ~Copyable {
     private mutating func note(deleted old: TreeEntry) {
         deletions.append(old.path)
         growth.count(old, -1)
+        countSparse(nil, old)
         if let file = old.file, file.size > 0 { deletedContents[file.digest] = old.path }
     }
 
@@ -187,12 +201,8 @@ public struct UpperIndex: ~Copyable {
             if unread.count == Self.unreadLimit { try readContents() }
             return true
         }
-        guard item.kind != S_IFREG || UInt64(clamping: item.status.st_size) <= FileContent.sizeLimit,
-            let entry = try self.entry(path, name, item, directory, old)
-        else {
-            leftOut.append(TreePaths.text(path))
-            try remove(name, directory, path)
-            return false
+        guard isTaken(item, old), let entry = try self.entry(path, name, item, directory, old) else {
+            return try leaveOut(name, directory, path, old)
         }
         if entry == old {
             try remove(name, directory, path)
@@ -203,8 +213,46 @@ public struct UpperIndex: ~Copyable {
         return true
     }
 
+    /// Whether others would bring a file of that size, with the other holes that there are.
+    private func isTaken(_ item: TreeReader.Item, _ old: TreeEntry?) -> Bool {
+        guard item.kind == S_IFREG else { return true }
+        let size = UInt64(clamping: item.status.st_size)
+        guard size <= FileContent.sizeLimit else { return false }
+        guard ContentDigest.isByBlocks(size: size), UpperContents.isSparse(item, size: size), links[UInt64(item.status.st_ino)] == nil
+        else { return true }
+        return sparseBytes - min(sparseBytes, Self.sparseBytes(old)) + size <= sparseLimit
+    }
+
+    /// Of the content of one name; of an old hard link nothing, as other names may stay.
+    private static func sparseBytes(_ entry: TreeEntry?) -> UInt64 {
+        guard let file = entry?.file, file.isLargeAndSparse, file.linkGroup == 0 else { return 0 }
+        return file.size
+    }
+
+    private mutating func countSparse(_ new: TreeEntry?, _ old: TreeEntry?) {
+        sparseBytes -= min(sparseBytes, Self.sparseBytes(old))
+        sparseBytes += Self.sparseBytes(new)
+    }
+
+    /// What can't be kept is not there in the generation, nor what was there before: it would be taken for the newest.
+    private mutating func leaveOut(_ name: [UInt8], _ directory: Descriptor, _ path: TreePath, _ old: TreeEntry?) throws -> Bool {
+        leftOut.append(TreePaths.text(path))
+        try remove(name, directory, path)
+        guard let old else { return false }
+        try whiteout(name, directory, path)
+        try delete(old)
+        return true
+    }
+
+    private func whiteout(_ name: [UInt8], _ directory: Descriptor, _ path: TreePath) throws {
+        guard name.withCPath({ clinux_mknodat(directory.number, $0, UInt32(S_IFCHR), 0) }) == 0 else {
+            throw TreeSyncError.last("making whiteout", path)
+        }
+    }
+
     private mutating func add(_ entry: TreeEntry, _ old: TreeEntry?) throws {
         if old?.isDirectory == true { try deleteInside(entry.path) }
+        countSparse(entry, old)
         puts.append(entry)
         growth.count(entry, 1)
         if let old { growth.count(old, -1) }
@@ -260,25 +308,35 @@ public struct UpperIndex: ~Copyable {
             try UpperContents.removeOverlayAttributes(names, of: fifo, path)
         case S_IFLNK: entry.content = .symlink(target: try TreeReader.target(name, in: directory, path))
         case S_IFREG:
-            let file = try directory.openBelow(name, O_RDONLY | CLINUX_O_NOATIME)
-            let found = try contents.read(file, path, item, old?.file)
+            let found = try found(path, name, item, directory, old?.file)
             entry.attributes = found.attributes
-            var content = found.content
-            content.linkGroup = group(of: item)
-            entry.content = .file(content)
+            entry.content = .file(found.content)
             relations[path] = found.relation
         default: return nil
         }
         return entry
     }
 
-    private mutating func group(of item: TreeReader.Item) -> UInt64 {
-        guard item.status.st_nlink > 1 else { return 0 }
+    /// What is in a file, with the number of its link group.
+    private mutating func found(
+        _ path: TreePath, _ name: [UInt8], _ item: TreeReader.Item, _ directory: Descriptor, _ before: FileContent?
+    ) throws -> UpperContents.Found {
         let inode = UInt64(item.status.st_ino)
-        var link = links[inode] ?? (group: LinkGroups.number(UInt64(links.count + 1), after: generation), members: 0)
-        link.members += 1
+        if let known = links[inode] {
+            links[inode]?.members += 1
+            var found = known.found
+            found.content.linkGroup = known.group
+            found.relation = before.flatMap { $0.size == 0 ? nil : $0.digest == found.content.digest ? .same : .unknown }
+            return found
+        }
+        let file = try directory.openBelow(name, O_RDONLY | CLINUX_O_NOATIME)
+        var found = try contents.read(file, path, item, before)
+        guard item.status.st_nlink > 1 else { return found }
+        let link = Link(group: LinkGroups.number(UInt64(links.count + 1), after: generation), members: 1, found: found)
         links[inode] = link
-        return link.group
+        if found.content.isLargeAndSparse { sparseBytes += found.content.size }
+        found.content.linkGroup = link.group
+        return found
     }
 
     private func isOpaque(_ directory: Descriptor, _ names: [[UInt8]]) throws -> Bool {

@@ -126,7 +126,8 @@ struct VolumePublisher: Sendable {
             let lower = try Self.index(of: base)
             let parent = base?.generation ?? 0
             var index = try UpperIndex(
-                directory: mount.upper, lower: lower, files: try base?.files(), lists: store.blockLists(of: key), generation: parent)
+                directory: mount.upper, lower: lower, files: try base?.files(), lists: store.blockLists(of: key), generation: parent,
+                sparseBytes: base?.sparseBytes ?? 0, sparseLimit: store.settings.sparseLimit)
             let change = try index.index()
             let totals = (base?.totals ?? VolumeTotals()).adding(index.growth)
             return (Candidate(change: change, lower: base, totals: totals, parent: parent), Self.note(leftOut: index.leftOut, of: key))
@@ -139,7 +140,8 @@ struct VolumePublisher: Sendable {
         guard !leftOut.isEmpty else { return [] }
         let more = leftOut.count > namedPaths ? " and \(leftOut.count - namedPaths) more" : ""
         return [
-            "volume \(key.id) does not keep devices, sockets and paths that are too long: "
+            "volume \(key.id) does not keep devices, sockets, paths that are too long, files of more than \(FileContent.sizeLimit >> 40) TiB and "
+                + "more than \(DeltaFetch.sparseLimit >> 40) TiB of holes: "
                 + leftOut.prefix(namedPaths).joined(separator: ", ") + more
         ]
     }

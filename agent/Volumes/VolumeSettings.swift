@@ -29,6 +29,9 @@ public struct VolumeSettings: Sendable, Equatable {
     /// there: it may be starting again. One that is gone is not named any more after the coordinator's `lease`.
     public var startPatience = Duration.seconds(60)
 
+    /// Bytes of large sparse files that a generation may have: as many as others bring.
+    var sparseLimit = DeltaFetch.sparseLimit
+
     public init() {}
 
     var smallestSpare: UInt64 { spareFiles > 0 ? UInt64(spareFiles) : .max }

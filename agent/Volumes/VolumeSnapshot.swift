@@ -11,12 +11,15 @@ final class VolumeSnapshot: Sendable {
     private let store: VolumeStore
 
     /// The names have been pinned for it by the store.
-    init(store: VolumeStore, key: VolumeKey, generation: Int, directory: String, names: [String], totals: VolumeTotals) {
+    init(
+        store: VolumeStore, key: VolumeKey, generation: Int, directory: String, names: [String], totals: VolumeTotals, sparseBytes: UInt64
+    ) {
         self.store = store
         self.key = key
         self.generation = generation
         self.names = names
         self.totals = totals
+        self.sparseBytes = sparseBytes
         layers = names.map { "\(directory)/\($0)" }
     }
 
@@ -27,6 +30,8 @@ final class VolumeSnapshot: Sendable {
 
     /// Its sums.
     let totals: VolumeTotals
+    /// Of its large sparse files, each inode once.
+    let sparseBytes: UInt64
 
     /// Its layers' manifests, for looks and for going through them. Blocks in the same way.
     func tables() throws -> [ManifestTable] { try store.tables(of: self) }

@@ -41,6 +41,8 @@ struct VolumeState: Codable, Sendable, Equatable {
         var digest: Digest
         /// It has no use for a spare: its next version is written as a whole. Nil for no.
         var isSparse: Bool?
+        /// The number of its link group; nil for none.
+        var link: UInt64?
     }
 
     /// As many are remembered; for further ones there is neither a list of blocks nor a spare, which costs time only.
@@ -77,7 +79,16 @@ struct VolumeState: Codable, Sendable, Equatable {
     /// Adds a file, where its content has a digest by blocks.
     mutating func noteLargeFile(_ entry: TreeEntry) {
         guard let file = entry.file, ContentDigest.isByBlocks(size: file.size), large.count < Self.largeFileLimit else { return }
-        large.append(LargeFile(path: Self.hex(entry.path), size: file.size, digest: file.digest, isSparse: file.isSparse ? true : nil))
+        large.append(
+            LargeFile(
+                path: Self.hex(entry.path), size: file.size, digest: file.digest, isSparse: file.isSparse ? true : nil,
+                link: file.linkGroup == 0 ? nil : file.linkGroup))
+    }
+
+    /// Of the large sparse files, each inode once: as far as they are remembered.
+    var sparseBytes: UInt64 {
+        var links: Set<UInt64> = []
+        return large.filter { $0.isSparse == true && $0.link.map { links.insert($0).inserted } ?? true }.reduce(0) { $0 &+ $1.size }
     }
 
     /// The large files as ``SpareFiles`` wants them.

@@ -250,7 +250,7 @@ public final class VolumeStore: Sendable {
             for name in names { contents.pins["\(directory)/\(name)", default: 0] += 1 }
             return VolumeSnapshot(
                 store: self, key: key, generation: state.generation, directory: directory, names: names,
-                totals: VolumeTotals(bytes: state.bytes, files: state.files))
+                totals: VolumeTotals(bytes: state.bytes, files: state.files), sparseBytes: state.sparseBytes)
         }
     }
 
