@@ -271,8 +271,13 @@ extension HTTP2Handler: HTTP2SessionDelegate {
     }
 
     func sentEnd(on id: Int32) {
-        // The answer is out and the request still comes: what is left of it interests nobody (RFC 9113, 8.1).
-        if case .server = side, let stream = streams[id], !stream.inboundEnded { session.reset(id, code: .noError) }
+        // The answer is out and the request still comes: what is left of it interests nobody (RFC 9113, 8.1). A request that ends by itself
+        // is not reset: a client that hears of that when it has read no answer yet may take it for a failure (curl 7.88 does).
+        guard case .server = side, let link, streams[id]?.inboundEnded == false else { return }
+        link.eventLoop.scheduleTask(in: TimeAmount(TransportLimits.answeredLinger)) {
+            let handler = link.handler.value
+            if handler.streams[id]?.inboundEnded == false { handler.reset(id, .noError) }
+        }
     }
 
     func closed(stream id: Int32, code: UInt32) {

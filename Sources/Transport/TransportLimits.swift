@@ -30,6 +30,8 @@ enum TransportLimits {
     static let handshakeTimeout: Duration = .seconds(10)
     /// After a refused handshake we still read, so that the alert that says why is not overtaken by a TCP reset.
     static let refusalLinger: Duration = .seconds(2)
+    /// What is left of a request that is answered already may come for so long, into its window and no further: many round trips.
+    static let answeredLinger: Duration = .seconds(1)
     /// Silence after which a ping is sent.
     static let pingInterval: Duration = .seconds(10)
     /// Pings that may stay unanswered; the connection counts as lost at the next one.

@@ -60,6 +60,28 @@ struct CurlTests {
         }
     }
 
+    @Test func `an answer that is given before the request's body has come arrives whole`() async throws {
+        let answered = farm.directory + "/answered"
+        let body = farm.directory + "/body"
+        #expect(mkfifo(body, 0o600) == 0)
+        try await farm.serving { _ in
+            writeText("", to: answered)
+            return ServerResponse(status: 400, body: .bytes(ByteBuffer(string: "no")))
+        } with: { (_, port) async throws in
+            for _ in 0..<5 {
+                unlink(answered)
+                // The body's bytes are there a moment after the handler has answered.
+                let writer = try Child(["/bin/sh", "-c", "exec >\(body); while ! test -e \(answered); do :; done; sleep 0.1; echo x"])
+                #expect(try await curl(port, ["--http2", "-X", "POST", "-T", body, "{}/"]) == (0, "no"))
+                _ = try await writer.wait()
+            }
+            // Larger than what a stream may send unread.
+            let large = farm.directory + "/worker/large"
+            writeText(String(repeating: "0123456789", count: 1_000_000), to: large)
+            #expect(try await curl(port, ["--http2", "--data-binary", "@\(large)", "{}/"]) == (0, "no"))
+        }
+    }
+
     @Test func `a client that stands still is noticed, and its handler cancelled`() async throws {
         let events = Seen()
         let (server, port) = try await farm.server(pingInterval: .milliseconds(200)) { _ in
