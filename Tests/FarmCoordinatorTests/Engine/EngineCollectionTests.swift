@@ -75,6 +75,31 @@ struct EngineCollectionTests {
         await farm.end()
     }
 
+    @Test func `a volume above its project's quota by itself goes when it is given back, and no other goes for it`() async throws {
+        let (farm, agents) = try await farm(["a"], quotas: VolumeQuotas(usual: 100))
+        try await publish(key("small"), 45, on: farm)
+        await agents[0].play("RUN one", .hang)
+        let build = try await farm.submit(Make.plan([Make.stage("main", [Make.run("one", [Make.cache("large")])])]))
+        try await eventually { await agents[0].received.count == 1 }
+        let id = try #require(await agents[0].received.first?.id)
+        let needs = [AcquireVolumes.Need(key: key("large"), sharing: .shared)]
+        _ = try await farm.engine.acquire(AcquireVolumes(assignment: id, lock: "l", needs: needs), from: "a")
+        try await publish(key("large"), 150, on: farm)
+        try await farm.advance(2, alive: agents)
+        #expect(await ids(farm) == ["large", "small"])
+        try await farm.engine.release(ReleaseVolumes(lock: "l"), from: "a")
+        try await farm.advance(2, alive: agents)
+        #expect(await ids(farm) == ["small"])
+        await agents[0].letGo()
+        let warnings = Self.warnings(try await farm.finish(build))
+        #expect(warnings.contains { $0.contains("volume large") && $0.contains("by itself") && $0.contains("quota") }, "\(warnings)")
+        await farm.end()
+    }
+
+    private static func warnings(_ events: [BuildEvent]) -> [String] {
+        events.compactMap { if case .warning(let text) = $0.kind { text } else { nil } }
+    }
+
     private func dropped(_ agent: FakeAgent) async -> [String] {
         await agent.commands.compactMap { if case .dropVolume(let key, upTo: _) = $0 { key.id } else { nil } }.sorted()
     }

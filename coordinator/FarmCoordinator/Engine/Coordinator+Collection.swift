@@ -28,13 +28,13 @@ extension Coordinator {
     private func removeForQuota(_ volume: StoredVolume) {
         let key = volume.key
         let limit = settings.quotas.limit(of: key.project) ?? 0
+        let quota = "project \(key.project) has a quota of \(ByteCount.format(limit))"
+        let reason = volume.bytes > limit ? "it was larger than that by itself: \(quota)" : quota
         remove(volume: key)
         careTotals.removedForQuota += 1
-        let what = "volume \(key.id) (\(ByteCount.format(volume.bytes))) was removed: project \(key.project) has a quota of "
-        logger.notice("\(what)\(ByteCount.format(limit))", metadata: ["project": "\(key.project)", "volume": "\(key.id)"])
-        for run in builds.values where run.isOpen && run.stored.request.project == key.project {
-            emit(.warning(text: what + ByteCount.format(limit)), run)
-        }
+        let text = "volume \(key.id) (\(ByteCount.format(volume.bytes))) was removed: \(reason)"
+        logger.notice("\(text)", metadata: ["project": "\(key.project)", "volume": "\(key.id)"])
+        for run in builds.values where run.isOpen && run.stored.request.project == key.project { emit(.warning(text: text), run) }
     }
 
     /// Ends the volume's history, here and on all its holders.

@@ -17,15 +17,17 @@ struct VolumeQuotas: Sendable, Equatable {
         return limit > 0 ? limit : nil
     }
 
-    /// The volumes of one project that have to go, those first that no step has used for the longest time. One that is in use stays, also when
-    /// the project is above its quota by that.
+    /// The volumes of one project that have to go: first those that are above the quota by themselves, which nothing else can make room for,
+    /// then those that no step has used for the longest time. One that is in use stays, also when the project is above its quota by that;
+    /// one that will have to go then does not count for the others.
     func excess(_ project: String, _ volumes: [StoredVolume], isInUse: (VolumeKey) -> Bool) -> [StoredVolume] {
         guard let limit = limit(of: project) else { return [] }
-        var total = volumes.reduce(Int64(0)) { $0.addingReportingOverflow($1.bytes).overflow ? .max : $0 + $1.bytes }
-        guard total > limit else { return [] }
+        var excess = volumes.filter { $0.bytes > limit && !isInUse($0.key) }
+        let others = volumes.filter { $0.bytes <= limit }
+        var total = others.reduce(Int64(0)) { $0.addingReportingOverflow($1.bytes).overflow ? .max : $0 + $1.bytes }
+        guard total > limit else { return excess }
         let target = Int64(Double(limit) * low)
-        var excess: [StoredVolume] = []
-        for volume in volumes.sorted(by: { ($0.lastUse, $0.key.id) < ($1.lastUse, $1.key.id) }) where !isInUse(volume.key) {
+        for volume in others.sorted(by: { ($0.lastUse, $0.key.id) < ($1.lastUse, $1.key.id) }) where !isInUse(volume.key) {
             guard total > target else { break }
             total -= volume.bytes
             excess.append(volume)
