@@ -49,16 +49,21 @@ public struct CollectVolumes: Codable, Sendable {
     public var bytes: Int64
     /// Whether the last copy of a head may go: the last resort.
     public var lastCopies: Bool
-    public init(candidates: [Candidate], bytes: Int64, lastCopies: Bool) {
+    /// Whether nothing can be written any more, so that no last copy can wait until another agent has it; nil for no.
+    public var isFull: Bool?
+    public init(candidates: [Candidate], bytes: Int64, lastCopies: Bool, isFull: Bool? = nil) {
         self.candidates = candidates
         self.bytes = bytes
         self.lastCopies = lastCopies
+        self.isFull = isFull
     }
 }
 
 /// The volumes that the agent is to remove now: the coordinator does not count it among their holders any more.
 public struct CollectAnswer: Codable, Sendable {
     public var volumes: [VolumeKey]
+    /// Bytes of last copies that may go when another agent has them, which is being seen to: the agent asks again. Nil for none.
+    public var awaited: Int64?
     public init(volumes: [VolumeKey]) { self.volumes = volumes }
 }
 

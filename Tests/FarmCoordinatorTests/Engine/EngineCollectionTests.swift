@@ -100,6 +100,48 @@ struct EngineCollectionTests {
         events.compactMap { if case .warning(let text) = $0.kind { text } else { nil } }
     }
 
+    @Test func `a last copy that another agent has room for is copied at once, and goes when that is done`() async throws {
+        let (farm, agents) = try await farm(["a", "b"])
+        try await publish(key("c"), 10, on: farm)
+        for agent in agents { try await agent.beat() }
+        #expect(try await collect(farm, "a", ["c"], bytes: 5, last: true) == [])
+        try await eventually { await orders(agents[1]).map(\.key) == [key("c")] }
+        #expect(try await collect(farm, "a", ["c"], bytes: 5, last: true) == [], "it is being copied")
+        try await farm.engine.copied(CopyOutcome(key: key("c"), generation: 1, received: 10), from: "b")
+        #expect(try await collect(farm, "a", ["c"], bytes: 5, last: false) == ["c"])
+        #expect(await farm.engine.volumes().map { $0.holders.map(\.agent) } == [["b"]])
+        await farm.end()
+    }
+
+    @Test func `a last copy for which no other agent has room, or that nobody copies in time, goes`() async throws {
+        let (farm, agents) = try await farm(["a", "b"])
+        try await publish(key("large"), 1 << 40, on: farm)
+        try await publish(key("small"), 10, on: farm)
+        for agent in agents { try await agent.beat() }
+        #expect(try await collect(farm, "a", ["small", "large"], bytes: 20, last: true) == ["large"])
+        var asked = 0
+        while await ids(farm) == ["small"], asked < 100 {
+            asked += 1
+            try await farm.advance(10, alive: agents)
+            _ = try await collect(farm, "a", ["small"], bytes: 5, last: true)
+        }
+        #expect(asked > 3 && asked < 100, "it had time, and not for ever: \(asked)")
+        await farm.end()
+    }
+
+    @Test func `a disk on which nothing can be written waits for no copy`() async throws {
+        let (farm, agents) = try await farm(["a", "b"])
+        try await publish(key("c"), 10, on: farm)
+        for agent in agents { try await agent.beat() }
+        let request = CollectVolumes(candidates: [.init(key: key("c"), bytes: 10)], bytes: 5, lastCopies: true, isFull: true)
+        #expect(try await farm.engine.collect(request, from: "a").volumes == [key("c")])
+        await farm.end()
+    }
+
+    private func orders(_ agent: FakeAgent) async -> [CopyOrder] {
+        await agent.commands.compactMap { if case .copyVolume(let order) = $0 { order } else { nil } }
+    }
+
     private func dropped(_ agent: FakeAgent) async -> [String] {
         await agent.commands.compactMap { if case .dropVolume(let key, upTo: _) = $0 { key.id } else { nil } }.sorted()
     }
@@ -122,7 +164,8 @@ struct EngineCollectionTests {
         // It does not count any more: so the other may not give up what is the last now.
         #expect(try await collect(farm, "b", ["both", "newer"], bytes: 1000, last: false) == [])
         #expect(await farm.engine.volumes().map { $0.holders.map(\.agent) } == [["a"], ["b"], ["b"]])
-        #expect(try await collect(farm, "a", ["alone"], bytes: 1000, last: true) == ["alone"])
+        try await farm.engine.drain("b")
+        #expect(try await collect(farm, "a", ["alone"], bytes: 1000, last: true) == ["alone"], "b takes nothing any more")
         #expect(await ids(farm) == ["both", "newer"], "nobody has it, so it is no more")
         try await farm.advance(1, alive: agents)
         await farm.end()
@@ -143,6 +186,7 @@ struct EngineCollectionTests {
         _ = try await farm.engine.acquire(question, from: "b")
         #expect(try await collect(farm, "a", ["c"], bytes: 5, last: true) == [], "b has its lock")
         try await farm.engine.release(ReleaseVolumes(lock: "l"), from: "b")
+        try await farm.engine.drain("b")
         #expect(try await collect(farm, "a", ["c"], bytes: 5, last: true) == ["c"])
         await farm.end()
     }

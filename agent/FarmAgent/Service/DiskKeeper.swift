@@ -59,7 +59,7 @@ struct DiskKeeper: Sendable {
             )
         }
         do {
-            var gone = try await removeVolumes(lastCopies: false, wanted)
+            var gone = try await removeVolumes(lastCopies: false, wanted).count
             if case .share = high, let rest = self.excess(wanted: wanted) {
                 let digests = try await BlockingPool.shared.run { [layers] in try layers.collect(keeping: max(0, layers.totalBytes - rest))
                 }
@@ -67,8 +67,13 @@ struct DiskKeeper: Sendable {
                 if !digests.isEmpty { logger.notice("layers removed to have room", metadata: ["layers": "\(digests.count)"]) }
             }
             if await isBusy() { return }
-            gone += try await removeVolumes(lastCopies: true, wanted)
-            if let rest = self.excess(wanted: wanted) {
+            let (count, awaited) = try await removeVolumes(lastCopies: true, wanted)
+            gone += count
+            if let awaited {
+                logger.notice(
+                    "volumes that are only here go as soon as another agent has them",
+                    metadata: ["path": "\(path)", "bytes": "\(ByteCount.format(awaited))"])
+            } else if let rest = self.excess(wanted: wanted) {
                 logger.error(
                     "the disk stays fuller than it shall be: nothing is left that may go; give it more room, or set volume-high higher",
                     metadata: ["path": "\(path)", "above": "\(ByteCount.format(rest))", "volumes removed": "\(gone)"])
@@ -79,12 +84,14 @@ struct DiskKeeper: Sendable {
         }
     }
 
-    private func removeVolumes(lastCopies: Bool, _ wanted: Int64) async throws -> Int {
-        guard let excess = excess(wanted: wanted) else { return 0 }
+    /// - Returns: how many are gone, and bytes that may go once another agent has them.
+    private func removeVolumes(lastCopies: Bool, _ wanted: Int64) async throws -> (count: Int, awaited: Int64?) {
+        guard let excess = excess(wanted: wanted) else { return (0, nil) }
         let idle = await volumes.idle()
-        if idle.isEmpty { return 0 }
+        if idle.isEmpty { return (0, nil) }
         let request = CollectVolumes(
-            candidates: idle.map { CollectVolumes.Candidate(key: $0.key, bytes: $0.bytes) }, bytes: excess, lastCopies: lastCopies)
+            candidates: idle.map { CollectVolumes.Candidate(key: $0.key, bytes: $0.bytes) }, bytes: excess, lastCopies: lastCopies,
+            isFull: DiskSpace(of: path)?.isFull)
         let answer = try await api.post(CollectAnswer.self, "/api/v1/agent/volumes/collect", request)
         var count = 0
         for key in answer.volumes where await volumes.collect(key) {
@@ -93,6 +100,6 @@ struct DiskKeeper: Sendable {
                 "volume removed to have room",
                 metadata: ["project": "\(key.project)", "volume": "\(key.id)", "last copy": "\(lastCopies)"])
         }
-        return count
+        return (count, answer.awaited)
     }
 }

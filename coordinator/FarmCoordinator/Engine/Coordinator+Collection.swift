@@ -51,7 +51,9 @@ extension Coordinator {
     /// An agent's disk is fuller than it shall be: which of its volumes may go?
     ///
     /// Those first of which another agent that is there has as new a generation, and of each kind those first that no step has used for the
-    /// longest time. A last copy stays while a step anywhere has the volume, waits for it or brings it. The agent does not count as their holder any more, so that no other gives up its copy for the same reason.
+    /// longest time. A last copy stays while a step anywhere has the volume, waits for it or brings it; and while another agent can be given
+    /// it, which it is then at once, unless the disk is full. The agent does not count as their holder any more, so that no other gives up
+    /// its copy for the same reason.
     public func collect(_ request: CollectVolumes, from agent: String) async throws -> CollectAnswer {
         guard let entry = agentEntries[agent] else { throw EngineError.conflict("\(agent) has no session") }
         guard request.candidates.count <= Self.maximumCandidates else {
@@ -59,8 +61,7 @@ extension Coordinator {
         }
         heard(from: agent)
         agentEntries[agent]?.tightUntil = clock.monotonic() + settings.copies.tight
-        let free = request.candidates.filter { !locks.isInUse($0.key, by: agent) && !isSource(agent, of: $0.key) }
-        let sorted = free.map { candidate in
+        let sorted = request.candidates.filter { !locks.isInUse($0.key, by: agent) }.map { candidate in
             (
                 candidate: candidate, isSpare: isSpare(candidate.key, on: entry),
                 lastUse: ledger.volumes[candidate.key]?.lastUse ?? Timestamp(nanoseconds: 0)
@@ -71,16 +72,30 @@ extension Coordinator {
         }
         var freed: Int64 = 0
         var answer = CollectAnswer(volumes: [])
-        for (candidate, isSpare, _) in sorted where isSpare || (request.lastCopies && !isWanted(candidate.key)) {
+        for (candidate, isSpare, _) in sorted {
             guard freed < request.bytes else { break }
-            freed = freed.addingReportingOverflow(max(0, candidate.bytes)).overflow ? .max : freed + max(0, candidate.bytes)
+            if isSpare ? isSource(agent, of: candidate.key) : (!request.lastCopies || isWanted(candidate.key)) { continue }
+            let bytes = max(0, candidate.bytes)
+            // Also of what will be free in a while: nothing else has to be lost for it.
+            freed = freed.addingReportingOverflow(bytes).overflow ? .max : freed + bytes
+            if !isSpare, request.isFull != true, staysUntilCopied(candidate.key, on: entry) {
+                answer.awaited = (answer.awaited ?? 0).addingReportingOverflow(bytes).partialValue
+                continue
+            }
             answer.volumes.append(candidate.key)
             drop(volume: candidate.key, agent)
             careTotals.removedForRoom += 1
             if !isSpare { forgetIfGone(candidate.key, reason: "the disk of \(agent) was too full, and no other agent had it") }
         }
+        if answer.awaited != nil { planCopies() }
         try await settle()
         return answer
+    }
+
+    /// Whether a last copy is to be had by another agent soon. An older generation than the head can't be copied.
+    private func staysUntilCopied(_ key: VolumeKey, on agent: AgentEntry) -> Bool {
+        guard let volume = ledger.volumes[key], agent.volumes[key] == ledger.head(of: key) else { return false }
+        return copies.holdsBack(key, bytes: volume.bytes, agents: copyAgents(), now: clock.monotonic(), settings.copies)
     }
 
     /// Nobody has any generation of it any more: its next use starts empty.

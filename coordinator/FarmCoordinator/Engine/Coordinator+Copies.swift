@@ -35,7 +35,7 @@ extension Coordinator {
         }
     }
 
-    private func copyAgents() -> [VolumeCopies.Agent] {
+    func copyAgents() -> [VolumeCopies.Agent] {
         let now = clock.monotonic()
         var running: [String: Int] = [:]
         for entry in assignments.values { running[entry.stored.agent, default: 0] += 1 }

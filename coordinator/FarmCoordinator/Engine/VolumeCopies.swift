@@ -30,6 +30,11 @@ struct VolumeCopies {
         var slowest: Double = 4_000_000
         /// An agent that had to remove volumes gets none for so long.
         var tight: Double = 600
+        /// A last copy on a disk that is too full waits for another agent to have it for so long, and for its bytes at ``slowest``: the
+        /// receiver waits a minute for its stages to end, and one order may fail.
+        var evictionPatience: Double = 120
+        /// An agent that has not asked for so long has found other room: several times the pause between its questions.
+        var evictionMemory: Double = 60
     }
 
     /// An agent as it matters here.
@@ -62,6 +67,13 @@ struct VolumeCopies {
         var expires: Double
     }
 
+    /// The only holder of a head is to remove it.
+    private struct Eviction {
+        var since: Double
+        /// When its holder asked last.
+        var asked: Double
+    }
+
     private struct Failures {
         var count: Int
         var notBefore: Double
@@ -79,6 +91,7 @@ struct VolumeCopies {
     /// Since when there are too few copies.
     private var bare: [VolumeKey: Double] = [:]
     private var failures: [VolumeKey: Failures] = [:]
+    private var evictions: [VolumeKey: Eviction] = [:]
 
     /// Whether there is anything to look at: planning costs nothing otherwise.
     var hasSuspects: Bool { !suspects.isEmpty }
@@ -98,12 +111,36 @@ struct VolumeCopies {
         suspects.insert(key)
         if isDone {
             failures[key] = nil
+            // Those that waited for this one get their time.
+            if evictions.removeValue(forKey: key) != nil { for waiting in evictions.keys { evictions[waiting]?.since = now } }
         } else {
             let count = (failures[key]?.count ?? 0) + 1
             let doubled = policy.pause * Double(1 << min(count - 1, 10))
             failures[key] = Failures(count: count, notBefore: now + min(doubled, policy.longestPause), agent: agent)
         }
     }
+
+    /// Whether a head stays, of which its only holder is to be rid, until another agent has it: somebody has room for it, and the time for
+    /// that has not passed. Then ``plan(agents:holders:head:now:_:)`` orders it before all others.
+    mutating func holdsBack(_ key: VolumeKey, bytes: Int64, agents: [Agent], now: Double, _ policy: Policy) -> Bool {
+        var eviction = evictions[key] ?? Eviction(since: now, asked: now)
+        if now - eviction.asked > policy.evictionMemory { eviction.since = now }
+        eviction.asked = now
+        let isPossible = orders[key] != nil || agents.contains { Self.mayReceive($0) && Self.hasRoom($0, for: bytes) }
+        guard isPossible, now - eviction.since < policy.evictionPatience + Double(bytes) / policy.slowest else {
+            evictions[key] = nil
+            return false
+        }
+        evictions[key] = eviction
+        suspects.insert(key)
+        return true
+    }
+
+    private static func mayReceive(_ agent: Agent) -> Bool {
+        agent.isConnected && agent.isReachable && !agent.isDraining && !agent.isTight
+    }
+
+    private static func hasRoom(_ agent: Agent, for bytes: Int64) -> Bool { agent.freeBytes.map { $0 / room > bytes } ?? true }
 
     /// Decides what is to be copied now, and takes it as ordered.
     ///
@@ -126,17 +163,14 @@ struct VolumeCopies {
             sent[order.source, default: 0] += 1
         }
         let named = Dictionary(agents.map { ($0.name, $0) }) { first, _ in first }
-        var receivers = agents.filter { agent in
-            agent.isConnected && agent.isReachable && !agent.isDraining && !agent.isTight
-                && load[agent.name, default: 0] < policy.concurrency
-        }
+        var receivers = agents.filter { Self.mayReceive($0) && load[$0.name, default: 0] < policy.concurrency }
         for (key, holding, wanted) in needy(named, holders, head, now, policy) {
             if receivers.isEmpty { break }
             let source = holding.filter { $0.isReachable && sent[$0.name, default: 0] < policy.sending }
                 .min { (sent[$0.name, default: 0], $0.running, $0.name) < (sent[$1.name, default: 0], $1.running, $1.name) }
             guard let source else { continue }
             let best = receivers.filter { agent in
-                agent.volumes[key] != wanted.generation && (agent.freeBytes.map { $0 / Self.room > wanted.bytes } ?? true)
+                agent.volumes[key] != wanted.generation && Self.hasRoom(agent, for: wanted.bytes)
             }.min { preference(of: $0, key) < preference(of: $1, key) }
             guard let best else { continue }
             let order = Order(
@@ -151,7 +185,8 @@ struct VolumeCopies {
         return new
     }
 
-    /// Volumes that shall be copied now, those first that only draining agents have, then those that have waited longest.
+    /// Volumes that shall be copied now, those first that only agents have that drain or must remove them, then those that have waited
+    /// longest.
     private mutating func needy(
         _ agents: [String: Agent], _ holders: (VolumeKey) -> Set<String>, _ head: (VolumeKey) -> (generation: Int, bytes: Int64)?,
         _ now: Double, _ policy: Policy
@@ -164,16 +199,19 @@ struct VolumeCopies {
             }
             if heads[key]?.generation != newest.generation { heads[key] = (newest.generation, now) }
             let holders = holders(key).compactMap { agents[$0] }.filter { $0.volumes[key] == newest.generation }
-            let safe = holders.count { !$0.isDraining && ($0.isReachable || $0.silence <= policy.absence) }
-            guard safe < max(1, policy.copies) else {
+            if let eviction = evictions[key], now - eviction.asked > policy.evictionMemory { evictions[key] = nil }
+            let isEvicted = evictions[key] != nil
+            let safe = holders.count { !$0.isDraining && ($0.isReachable || (!isEvicted && $0.silence <= policy.absence)) }
+            guard safe < max(isEvicted ? 2 : 1, policy.copies) else {
                 suspects.remove(key)
                 bare[key] = nil
+                evictions[key] = nil
                 continue
             }
             let since = bare[key] ?? now
             bare[key] = since
             guard orders[key] == nil, holders.contains(where: \.isReachable), now >= failures[key]?.notBefore ?? now else { continue }
-            let urgent = safe == 0
+            let urgent = safe == 0 || isEvicted
             let settled = now - (heads[key]?.since ?? now) >= policy.settle || now - since >= policy.patience
             if urgent || settled { found.append((key, holders, newest, urgent, since)) }
         }
@@ -189,6 +227,7 @@ struct VolumeCopies {
         bare[key] = nil
         failures[key] = nil
         orders[key] = nil
+        evictions[key] = nil
     }
 
     /// Less is better: where it has not failed, where builds could use it, where the least is missing, where the least runs, where the
