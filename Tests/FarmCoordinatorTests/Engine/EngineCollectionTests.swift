@@ -100,6 +100,24 @@ struct EngineCollectionTests {
         events.compactMap { if case .warning(let text) = $0.kind { text } else { nil } }
     }
 
+    @Test func `the build whose step finds a volume empty that was removed is told so, and why`() async throws {
+        let (farm, agents) = try await farm(["a"], quotas: VolumeQuotas(projects: ["q": 10]))
+        try await publish(key("lost"), 10, on: farm)
+        #expect(try await collect(farm, "a", ["lost"], bytes: 5, last: true) == ["lost"])
+        await agents[0].play("RUN one", .hang)
+        let build = try await farm.submit(Make.plan([Make.stage("main", [Make.run("one", [Make.cache("lost"), Make.cache("new")])])]))
+        try await eventually { await agents[0].received.count == 1 }
+        let id = try #require(await agents[0].received.first?.id)
+        let needs = ["lost", "new"].map { AcquireVolumes.Need(key: key($0), sharing: .shared) }
+        _ = try await farm.engine.acquire(AcquireVolumes(assignment: id, lock: "l", needs: needs), from: "a")
+        try await farm.engine.release(ReleaseVolumes(lock: "l"), from: "a")
+        await agents[0].letGo()
+        let warnings = Self.warnings(try await farm.finish(build)).filter { $0.contains("starts empty") }
+        #expect(warnings.count == 1, "\(warnings)")
+        #expect(warnings.allSatisfy { $0.contains("volume lost") && $0.contains("the disk of a was too full") }, "\(warnings)")
+        await farm.end()
+    }
+
     @Test func `a last copy that another agent has room for is copied at once, and goes when that is done`() async throws {
         let (farm, agents) = try await farm(["a", "b"])
         try await publish(key("c"), 10, on: farm)

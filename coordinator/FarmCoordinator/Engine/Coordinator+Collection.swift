@@ -30,7 +30,7 @@ extension Coordinator {
         let limit = settings.quotas.limit(of: key.project) ?? 0
         let quota = "project \(key.project) has a quota of \(ByteCount.format(limit))"
         let reason = volume.bytes > limit ? "it was larger than that by itself: \(quota)" : quota
-        remove(volume: key)
+        remove(volume: key, reason: "it was removed, for \(reason)")
         careTotals.removedForQuota += 1
         let text = "volume \(key.id) (\(ByteCount.format(volume.bytes))) was removed: \(reason)"
         logger.notice("\(text)", metadata: ["project": "\(key.project)", "volume": "\(key.id)"])
@@ -38,9 +38,12 @@ extension Coordinator {
     }
 
     /// Ends the volume's history, here and on all its holders.
-    func remove(volume key: VolumeKey) {
+    ///
+    /// - Parameter reason: a sentence for the next step that finds it empty.
+    func remove(volume key: VolumeKey, reason: String) {
         guard let volume = ledger.remove(key) else { return }
         outbox.append(.put(volume))
+        removalReasons[key] = reason
         for agent in agents(holding: key) {
             drop(volume: key, agent.name)
             // Agents that are away hear of it when they come back and say that they have it.
@@ -102,6 +105,7 @@ extension Coordinator {
     func forgetIfGone(_ key: VolumeKey, reason: String) {
         guard volumeHolders[key] == nil, let volume = ledger.remove(key) else { return }
         outbox.append(.put(volume))
+        removalReasons[key] = reason
         logger.warning("a volume is no more: \(reason)", metadata: ["project": "\(key.project)", "volume": "\(key.id)"])
     }
 

@@ -52,6 +52,7 @@ extension Coordinator {
         switch ledger.publish(volume, at: clock.now(), isHeld: mayPublish(volume, agent)) {
         case .accepted(let stored):
             outbox.append(.put(stored))
+            removalReasons[volume.key] = nil
             quotaSuspects.insert(volume.key.project)
             hold(HeldVolume(key: volume.key, generation: stored.head), agent)
             try await settle()
@@ -117,7 +118,7 @@ extension Coordinator {
         if keys.contains(where: { locks.isInUse($0) }) {
             throw EngineError.conflict("a step uses volume \(id) of project \(project) now: wait until it has ended, or cancel its build")
         }
-        for key in keys { remove(volume: key) }
+        for key in keys { remove(volume: key, reason: "it was removed by 'farm volumes rm'") }
         try await settle(patiently: false)
     }
 
@@ -191,12 +192,16 @@ extension Coordinator {
         try holders((volumeHolders[key] ?? []).filter { $0 != agent }, of: Grant.object(of: key), for: agent) { $0.volumes[key] }
     }
 
-    // The newest generation that can be had serves; the build says so.
+    // The newest generation that can be had serves; the build says so. Also that there was a volume, and is none now.
     private func warnOfLostHeads(_ request: VolumeLocks.Request) {
         guard let entry = assignments[request.assignment], let run = builds[entry.stored.build] else { return }
         for key in Set(request.needs.map(\.key)) {
             let head = ledger.head(of: key)
-            guard head > 0 else { continue }
+            guard head > 0 else {
+                guard let volume = ledger.volumes[key], volume.removed > 0 else { continue }
+                emit(.warning(text: "volume \(key.id) starts empty: \(removalReasons[key] ?? "it was removed")"), run)
+                continue
+            }
             let newest = agents(holding: key).filter { isReachable($0) }.compactMap { $0.volumes[key] }.max() ?? 0
             guard newest < head else { continue }
             let instead = newest > 0 ? "generation \(newest) is used" : "it starts empty"

@@ -72,6 +72,8 @@ public actor Coordinator {
     var suspicions: [Suspicion: Double] = [:]
     /// Projects that may be above their quotas.
     var quotaSuspects: Set<String> = []
+    /// Why volumes that are no more were removed, until they are there again: in memory alone.
+    var removalReasons: [VolumeKey: String] = [:]
     var nextNumber = 0
     var lastRetention: Double
     var isRetaining = false
