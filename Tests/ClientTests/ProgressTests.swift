@@ -168,13 +168,13 @@ import Testing
         #expect(region.update(lines: [], columns: 4).isEmpty)
     }
 
-    @Test func `a stage that goes on elsewhere shows its step again`() {
+    @Test func `a stage that is tried again shows its step again`() {
         var view = BuildView()
         for event in events.prefix(4) { _ = view.apply(event) }
         #expect(view.running.map(\.name) == ["[2/2] RUN make"])
         #expect(
             view.apply(event(9, 500, .stageRetried(stage: 0, reason: "agent-1 is lost"))) == [
-                .note("build goes on elsewhere: agent-1 is lost")
+                .note("build is tried again: agent-1 is lost")
             ])
         #expect(view.running.isEmpty)
         _ = view.apply(event(10, 600, .stepStarted(stage: 0, step: 1)))

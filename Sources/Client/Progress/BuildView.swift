@@ -134,7 +134,7 @@ public struct BuildView: Sendable {
             return changes + [.ended(vertex: vertex)]
         case .stageRetried(let stage, let reason):
             for (id, vertex) in indexes where id.stage == stage && vertices[vertex].status == .running { vertices[vertex].status = .queued }
-            return [.note("\(stageName(stage)) goes on elsewhere: \(reason)")]
+            return [.note("\(stageName(stage)) is tried again: \(reason)")]
         case .warning(let text):
             return [.note("warning: \(text)")]
         case .finished(let status, let error, let image, _):

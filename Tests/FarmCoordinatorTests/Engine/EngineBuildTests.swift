@@ -155,6 +155,7 @@ import Testing
             #expect(shown.status == .failed)
             #expect(shown.stages[0].attempts == farm.settings.maximumAttempts)
             #expect(shown.error?.contains("its disk is full") == true)
+            #expect(shown.stages[0].status == .failed && shown.stages[0].steps.map(\.status) == [.failed], "nobody cancelled it")
         }
     }
 

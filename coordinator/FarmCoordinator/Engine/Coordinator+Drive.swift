@@ -157,7 +157,7 @@ extension Coordinator {
         outbox.append(.removeAssignment(id))
     }
 
-    /// The stage goes on elsewhere, or the build fails when it was tried often enough.
+    /// The stage is tried again, elsewhere if it can be, or the build fails when it was tried often enough.
     func retry(_ id: String, reason: String, avoiding: Bool) {
         guard let entry = assignments[id] else { return }
         giveUpClaims(of: id, reason: "build \(entry.stored.build), which ran the step: \(reason)")
@@ -169,6 +169,16 @@ extension Coordinator {
         run.stages[stage].row.placement = nil
         run.stages[stage].row.decision = nil
         if avoiding { run.stages[stage].avoid.insert(entry.stored.agent) }
+        let isGivenUp = run.stages[stage].row.failures >= settings.maximumAttempts
+        if isGivenUp {
+            // Nobody cancelled it.
+            var outcome = StepOutcome(status: .failed, cached: false)
+            outcome.error = reason
+            for step in run.stages[stage].steps.indices where run.stages[stage].steps[step].status == .running {
+                take(outcome, of: step, stage: stage, run, time: clock.now())
+            }
+            run.stages[stage].row.status = .failed
+        }
         for step in run.stages[stage].steps.indices where run.stages[stage].steps[step].status == .running {
             run.stages[stage].steps[step].status = .queued
             run.stages[stage].steps[step].startedAt = nil
@@ -180,7 +190,7 @@ extension Coordinator {
             metadata: [
                 "build": "\(run.id)", "stage": "\(run.stages[stage].plan.name)", "agent": "\(entry.stored.agent)", "reason": "\(reason)",
             ])
-        if run.stages[stage].row.failures >= settings.maximumAttempts {
+        if isGivenUp {
             let name = run.stages[stage].plan.name
             finish(
                 run, .failed,

@@ -79,7 +79,7 @@ extension Coordinator {
         hold(layer, agent)
     }
 
-    private func take(_ outcome: StepOutcome, of step: Int, stage: Int, _ run: BuildRun, time: Timestamp) {
+    func take(_ outcome: StepOutcome, of step: Int, stage: Int, _ run: BuildRun, time: Timestamp) {
         var row = run.stages[stage].steps[step]
         row.status = outcome.status
         row.cached = outcome.cached

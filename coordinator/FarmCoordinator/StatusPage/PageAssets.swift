@@ -134,7 +134,7 @@ enum PageAssets {
               begin(value.stage, value.step);
               line(number(value.stage, value.step), 'cached', 'note');
             } else if (kind === 'stepFinished' && value.error) line(number(value.stage, value.step), plain(value.error), 'bad');
-            else if (kind === 'stageRetried') line('', 'stage goes on elsewhere: ' + plain(value.reason), 'note');
+            else if (kind === 'stageRetried') line('', 'stage is tried again: ' + plain(value.reason), 'note');
             else if (kind === 'warning') line('', plain(value.text), 'note');
             else if (kind === 'finished') {
               line('', 'build ' + plain(value.status), value.status === 'failed' ? 'bad' : 'note');
