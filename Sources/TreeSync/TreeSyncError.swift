@@ -27,6 +27,12 @@ public enum TreeSyncError: Error, Sendable, Equatable {
         }
     }
 
+    /// A system call's error. Where the disk is full that is what matters to who reads it, and not with which file it became so.
+    public static func text(of operation: String, _ path: String, _ code: Int32) -> String {
+        code == ENOSPC || code == EDQUOT
+            ? "the disk of this agent is full: give it more room" : "\(operation) \(path): \(String(cString: strerror(code)))"
+    }
+
     static func last(_ operation: String, _ path: String) -> TreeSyncError { .system(operation: operation, path: path, code: errno) }
     static func last(_ operation: String, _ path: TreePath) -> TreeSyncError { .last(operation, TreePaths.text(path)) }
 }
@@ -34,7 +40,7 @@ public enum TreeSyncError: Error, Sendable, Equatable {
 extension TreeSyncError: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .system(let operation, let path, let code): "\(operation) \(path): \(String(cString: strerror(code)))"
+        case .system(let operation, let path, let code): Self.text(of: operation, path, code)
         case .badManifest(let what): "the volume's manifest is refused: \(what)"
         case .badStream(let what): "the peer's stream is refused: \(what)"
         case .digestMismatch(let path): "\(path): the bytes that arrived are not those that were announced"

@@ -90,6 +90,15 @@ import Testing
                 """)
     }
 
+    @Test func `what an agent that drains still has is counted in words`() {
+        var agent = AgentDescription(
+            name: "a", state: .draining, labels: [:], slots: 4, running: 1, address: "h:1", runtime: "crun", version: "1", lastSeen: .epoch)
+        agent.onlyHere = 2
+        #expect(Listings.rest(of: agent) == "a: 1 stage runs, 2 volumes are only there\n")
+        (agent.running, agent.onlyHere) = (0, 1)
+        #expect(Listings.rest(of: agent) == "a: 0 stages run, 1 volume is only there\n")
+    }
+
     @Test func `an agent that is set aside says why and for how long`() {
         var agent = AgentDescription(
             name: "agent-1", state: .setAside, labels: [:], slots: 1, running: 0, address: "h:1", runtime: "crun", version: "1",

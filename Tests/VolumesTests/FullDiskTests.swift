@@ -41,6 +41,14 @@ struct FullDiskTests {
 
     private func names(_ agent: TestAgent) throws -> [String] { try VolumeFiles.names(in: agent.store.directory(of: key)) }
 
+    @Test func `that the disk is full is said without the file with which it became so`() {
+        let errors: [any Error] = [
+            VolumeError.system(operation: "opening", path: "/var/lib/farm/blocks/tmp-1", code: ENOSPC),
+            TreeSyncError.system(operation: "writing", path: "a/file", code: EDQUOT),
+        ]
+        for error in errors { #expect("\(error)" == "the disk of this agent is full: give it more room") }
+    }
+
     @Test func `what does not fit is refused before it is sent, leaves the old generation, and comes when there is room`() async throws {
         try await withSmallDisk(6) { one, two, disk in
             try await one.step(key) { try shell("echo 1 > f", in: $0) }

@@ -201,6 +201,8 @@ struct VerificationTests {
             try shell("chmod 600 d/file", in: layer(one, 0))
             let report = await one.service.verify(try await order(farm, for: "one"))
             #expect(report.outcome == .dropped && report.left == 1, "\(report)")
+            let reason = try #require(report.error)
+            #expect(reason.contains("has generation 2") && !reason.contains("is used"), "no step asks: \(reason)")
             #expect(await farm.coordinator.holders(key) == ["one": 1])
             let lease = try await two.step(key) { try shell("test -e gone; test $(cat d/file) = one; test ! -e e/new", in: $0) }
             #expect(lease.notes.contains { $0.contains("generation 1 is used") }, "\(lease.notes)")

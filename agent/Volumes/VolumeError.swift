@@ -34,13 +34,13 @@ public enum VolumeError: Error, Sendable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .system(let operation, let path, let code): "\(operation) \(path): \(String(cString: strerror(code)))"
+        case .system(let operation, let path, let code): TreeSyncError.text(of: operation, path, code)
         case .requestedTwice(let key): "the volume \(key.id) is asked for twice by one step"
         case .peerRefused(let agent, let status, let message): "agent \(agent) answered with status \(status): \(message)"
         case .peerBusy(let agent, let message): "agent \(agent) is busy: \(message)"
         case .peerTooSlow(let window): "the other agent sent next to nothing for \(window.components.seconds) s"
         case .noRoom(let key, let needed, let free):
-            "volume \(key.id) needs \(needed >> 20) MiB here, and the disk has \(free >> 20) MiB: give this agent more room, or set volume-high lower"
+            "volume \(key.id) needs \(needed >> 20) MiB here, and the disk has \(free >> 20) MiB: give this agent more room"
         case .tooManyEntries(let key, let count):
             "the volume \(key.id) has \(count) names, more than the \(VolumeManifest.entryLimit) that a volume may have: what this step wrote "
                 + "to it is given up; let the build clean it, or remove it by 'farm volumes rm'"

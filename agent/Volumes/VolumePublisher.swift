@@ -100,7 +100,7 @@ struct VolumePublisher: Sendable {
                 // Who is lost to the coordinator is not named.
                 let attainable = min(head, holders.map { $0.generation ?? head }.max() ?? 0)
                 guard brought.generation >= attainable else {
-                    try await chase.pause(key, head: head, brought.notes)
+                    try await chase.pause(key, head: head, brought.reasons)
                     continue
                 }
                 if attainable < head {

@@ -28,7 +28,7 @@ extension VolumeService {
                 let isThere = outcome.generation >= order.generation
                 return CopyOutcome(
                     key: order.key, generation: outcome.generation, received: outcome.received,
-                    error: isThere ? nil : outcome.notes.joined(separator: "; "))
+                    error: isThere ? nil : outcome.reasons.joined(separator: "; "))
             } catch {
                 return CopyOutcome(key: order.key, generation: store.generation(of: order.key), received: 0, error: "\(error)")
             }

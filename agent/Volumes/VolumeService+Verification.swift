@@ -93,6 +93,6 @@ extension VolumeService {
         guard let lowest = findings.lowest else { return (.repaired, nil) }
         try await BlockingPool.shared.run { [store] in try store.truncate(order.key, from: lowest) }
         let brought = try await sync.bring(order.key, to: max(order.head, before), from: order.holders)
-        return brought.generation >= before ? (.repaired, nil) : (.dropped, brought.notes.joined(separator: "; "))
+        return brought.generation >= before ? (.repaired, nil) : (.dropped, brought.reasons.joined(separator: "; "))
     }
 }

@@ -135,7 +135,7 @@ public actor VolumeService: VolumeLeasing {
         for (request, volume) in zip(requests, answer.volumes) {
             guard let outcome = try await bring(request, Told(volume: volume, at: answered), for: step) else { continue }
             progress.received += outcome.received
-            progress.notes += outcome.notes
+            progress.notes += outcome.stepNotes
             if outcome.received > 0, outcome.generation > 0 { await announce(request.key) }
         }
     }

@@ -13,7 +13,7 @@ extension VolumeSync {
     /// - Returns: false where nobody has it undamaged.
     func mend(_ key: VolumeKey, _ damaged: Set<TreePath>, to head: Int, from holders: [Holder]) async throws -> Bool {
         // Only the newest generation can be had.
-        let notes = try await bring(key, to: max(head, store.generation(of: key)), from: holders).notes
+        let notes = try await bring(key, to: max(head, store.generation(of: key)), from: holders).reasons
         guard let snapshot = store.snapshot(of: key) else { throw VolumeError.conflict("volume \(key.id) is not here any more") }
         let wanted = try await BlockingPool.shared.run { [store] in try store.wanted(damaged, of: snapshot) }
         guard !wanted.isEmpty else {

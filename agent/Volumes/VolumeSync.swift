@@ -23,6 +23,17 @@ struct VolumeSync: Sendable {
         var wasForbidden = false
         /// A holder could not be reached, or was lost on the way.
         var wasLost = false
+        /// Set where it did not come to the head.
+        var shortfall: String?
+
+        /// Why the head is not here.
+        var reasons: [String] { notes + (shortfall.map { [$0] } ?? []) }
+
+        /// The same for a step, and what it has in the head's place.
+        var stepNotes: [String] {
+            let have = generation == 0 ? "it starts empty" : "generation \(generation) is used"
+            return notes + (shortfall.map { ["\($0); \(have)"] } ?? [])
+        }
     }
 
     /// Files whose rsync delta does not give what was announced are asked for once more, as wholes.
@@ -64,8 +75,7 @@ struct VolumeSync: Sendable {
         }
         if outcome.generation == 0, store.base(of: key) != nil { try? await BlockingPool.shared.run { [store] in try store.drop(key) } }
         if outcome.generation < head {
-            let have = outcome.generation == 0 ? "it starts empty" : "generation \(outcome.generation) is used"
-            outcome.notes.append("volume \(key.id): no agent that can be reached has generation \(head); \(have)")
+            outcome.shortfall = "volume \(key.id): no agent that can be reached has generation \(head)"
         }
         return outcome
     }

@@ -144,11 +144,18 @@ public struct Listings: Sendable {
             guard let state = agents.first(where: { $0.name == agent }) else { throw ClientError.failed("there is no agent \(agent)") }
             if state.running == 0, state.onlyHere == 0 { return }
             guard state.state != .ready else { throw ClientError.failed("agent \(agent) was resumed meanwhile") }
-            let rest = "\(agent): \(state.running) stages run, \(state.onlyHere) volumes are only there\n"
+            let rest = Self.rest(of: state)
             if rest != told { Screen.write(rest) }
             told = rest
             try await Task.sleep(for: Self.drainInterval)
         }
+    }
+
+    /// What an agent that drains still has.
+    static func rest(of agent: AgentDescription) -> String {
+        let stages = agent.running == 1 ? "1 stage runs" : "\(agent.running) stages run"
+        let volumes = agent.onlyHere == 1 ? "1 volume is only there" : "\(agent.onlyHere) volumes are only there"
+        return "\(agent.name): \(stages), \(volumes)\n"
     }
 
     private static let drainInterval = Duration.milliseconds(500)
@@ -156,7 +163,7 @@ public struct Listings: Sendable {
     /// `farm volumes`.
     public func volumes(json: Bool) async throws {
         try await print([VolumeDescription].self, "/api/v1/volumes", json: json) { volumes in
-            var table = Table(["PROJECT", "ID", "PLATFORM", "GENERATION", "SIZE", "FILES", "USED", "COPIES", "HELD BY"], flexible: 1)
+            var table = Table(["PROJECT", "ID", "PLATFORM", "GENERATION", "SIZE", "NAMES", "USED", "COPIES", "HELD BY"], flexible: 1)
             for volume in volumes {
                 table.append([
                     volume.project, volume.id, "\(volume.platform)", "\(volume.generation)", Human.bytes(volume.bytes), "\(volume.files)",
