@@ -4,15 +4,19 @@ import Glibc
 /// Copies of directory trees, for the first content of a volume.
 public enum TreeCopy {
     /// Copies what is in a directory, but not the directory's own metadata, into another one, which is empty. Owners, modes, times and
-    /// attributes are kept; hard links become files of their own. Devices and sockets are refused by name.
-    public static func copy(contentsOf source: String, into target: String) throws {
+    /// attributes are kept; hard links become files of their own.
+    ///
+    /// - Returns: paths of what volumes don't keep, and was left out: devices and sockets.
+    public static func copy(contentsOf source: String, into target: String) throws -> [String] {
         let reader = try TreeReader(directory: source)
         let writer = try TreeWriter(directory: target)
-        try directory([], reader, writer)
+        var leftOut: [String] = []
+        try directory([], reader, writer, &leftOut)
         try writer.finish()
+        return leftOut
     }
 
-    private static func directory(_ path: TreePath, _ reader: TreeReader, _ writer: TreeWriter) throws {
+    private static func directory(_ path: TreePath, _ reader: TreeReader, _ writer: TreeWriter, _ leftOut: inout [String]) throws {
         let directory = try reader.root.openBelow(path, O_RDONLY | O_DIRECTORY)
         for name in try TreeReader.names(in: directory, path) {
             let below = TreePaths.join(path, name)
@@ -26,7 +30,7 @@ public enum TreeCopy {
                 entry.attributes = try attributes(of: opened, below)
                 entry.content = .directory
                 try writer.make(entry)
-                try self.directory(below, reader, writer)
+                try self.directory(below, reader, writer, &leftOut)
             case S_IFREG:
                 let file = try directory.openBelow(name, O_RDONLY)
                 entry.attributes = try attributes(of: file, below)
@@ -37,7 +41,7 @@ public enum TreeCopy {
                 entry.content = .symlink(target: try TreeReader.target(name, in: directory, below))
                 try writer.make(entry)
             case S_IFIFO: try writer.make(entry)
-            default: throw TreeSyncError.unsupported(path: TreePaths.text(below), what: "a device or socket")
+            default: leftOut.append(TreePaths.text(below))
             }
         }
     }

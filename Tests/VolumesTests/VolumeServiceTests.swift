@@ -106,6 +106,18 @@ struct VolumeServiceTests {
         }
     }
 
+    @Test func `what a volume can't keep of its seed is left out, and the step is told`() async throws {
+        try await TestFarm.with { farm in
+            let one = try await farm.agent("one")
+            let seed = "\(farm.directory)/seed"
+            mkdir(seed, 0o755)
+            try shell("mkdir dev; mknod dev/null c 1 3; echo s > dev/f", in: seed)
+            let lease = try await one.step(key, seed: { seed }) { try shell("test $(cat dev/f) = s; test $(ls dev | wc -l) = 1", in: $0) }
+            #expect(lease.notes.count == 1 && lease.notes.allSatisfy { $0.contains("dev/null") && $0.contains("volume \(key.id)") })
+            await one.stop()
+        }
+    }
+
     @Test func `a fork and a fresh volume are thrown away`() async throws {
         try await TestFarm.with { farm in
             let one = try await farm.agent("one")

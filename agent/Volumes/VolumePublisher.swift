@@ -136,7 +136,8 @@ struct VolumePublisher: Sendable {
 
     private static let namedPaths = 5
 
-    private static func note(leftOut: [String], of key: VolumeKey) -> [String] {
+    /// For the step's output: what volumes don't keep.
+    static func note(leftOut: [String], of key: VolumeKey) -> [String] {
         guard !leftOut.isEmpty else { return [] }
         let more = leftOut.count > namedPaths ? " and \(leftOut.count - namedPaths) more" : ""
         return [

@@ -218,12 +218,14 @@ public actor VolumeService: VolumeLeasing {
     ) async throws -> VolumeLease {
         var uses: [VolumeUse] = []
         var paths: [String] = []
+        var notes = progress.notes
         do {
             for request in requests {
                 try Task.checkCancellation()
-                let (use, path) = try await use(request, granted[request.key], lock)
+                let (use, path, more) = try await use(request, granted[request.key], lock)
                 uses.append(use)
                 paths.append(path)
+                notes += more
             }
         } catch {
             // Published all the same: another step may have written to the same mount.
@@ -231,46 +233,47 @@ public actor VolumeService: VolumeLeasing {
             throw error
         }
         return VolumeLease(
-            lock: lock, paths: paths, bytesReceived: progress.received, notes: progress.notes, uses: uses, isLocked: !granted.isEmpty)
+            lock: lock, paths: paths, bytesReceived: progress.received, notes: notes, uses: uses, isLocked: !granted.isEmpty)
     }
 
+    /// A use, its directory, and notes for the step.
     private func use(
         _ request: VolumeRequest, _ granted: VolumesAcquired.Volume?, _ lock: String
-    ) async throws -> (VolumeUse, String) {
+    ) async throws -> (VolumeUse, String, [String]) {
         guard let granted else {
-            let mount = try await scratch(request, upon: nil)
-            return (.fresh(mount), mount.merged)
+            let (mount, notes) = try await scratch(request, upon: nil)
+            return (.fresh(mount), mount.merged, notes)
         }
         return try await lockedUnlessCancelled(request.key) { try await useLocked(request, fork: granted.fork, lock) }
     }
 
-    private func useLocked(_ request: VolumeRequest, fork: Bool, _ lock: String) async throws -> (VolumeUse, String) {
+    private func useLocked(_ request: VolumeRequest, fork: Bool, _ lock: String) async throws -> (VolumeUse, String, [String]) {
         if fork {
             let base = store.snapshot(of: request.key)
-            let mount = try await scratch(request, upon: base)
+            let (mount, notes) = try await scratch(request, upon: base)
             forks[request.key, default: 0] += 1
-            return (.fork(request.key, mount, base), mount.merged)
+            return (.fork(request.key, mount, base), mount.merged, notes)
         }
         if let there = mounted[request.key] {
             guard Self.mayJoin(there, request) else {
                 throw VolumeError.conflict("volume \(request.key.id) is in use here by a step that has lost its lock")
             }
             mounted[request.key]?.users += 1
-            return (.shared(request.key), there.mount.merged)
+            return (.shared(request.key), there.mount.merged, [])
         }
         let base = store.snapshot(of: request.key)
-        let mount = try await mount(request, upon: base) { try $0.makeStaging(of: request.key) }
+        let (mount, notes) = try await mount(request, upon: base) { try $0.makeStaging(of: request.key) }
         mounted[request.key] = Mounted(mount: mount, base: base, users: 1, lock: request.sharing == .shared ? nil : lock)
-        return (.shared(request.key), mount.merged)
+        return (.shared(request.key), mount.merged, notes)
     }
 
-    private func scratch(_ request: VolumeRequest, upon base: VolumeSnapshot?) async throws -> OverlayMount {
+    private func scratch(_ request: VolumeRequest, upon base: VolumeSnapshot?) async throws -> (OverlayMount, [String]) {
         try await mount(request, upon: base) { try $0.makeScratch() }
     }
 
     private func mount(
         _ request: VolumeRequest, upon base: VolumeSnapshot?, in place: @escaping @Sendable (VolumeStore) throws -> String
-    ) async throws -> OverlayMount {
+    ) async throws -> (OverlayMount, [String]) {
         let seed = base == nil ? try await request.seed?() : nil
         return try await BlockingPool.shared.run { [store] in
             let asked = TreeEntry(
@@ -279,12 +282,13 @@ public actor VolumeService: VolumeLeasing {
             let staging = try place(store)
             do {
                 let mount = try OverlayMount(preparing: staging, root: root)
+                var notes: [String] = []
                 if let seed {
-                    try TreeCopy.copy(contentsOf: seed, into: mount.upper)
+                    notes = VolumePublisher.note(leftOut: try TreeCopy.copy(contentsOf: seed, into: mount.upper), of: request.key)
                     try mount.setRoot(root)
                 }
                 try mount.mount(layers: base?.layers ?? [store.emptyLayer])
-                return mount
+                return (mount, notes)
             } catch {
                 try? RemoveTree.remove(staging)
                 throw error

@@ -172,7 +172,7 @@ extension StageRun {
         for mount in run.mounts {
             guard case .cache(let cache) = mount.kind, !ids.contains(cache.volumeID) else { continue }
             ids.append(cache.volumeID)
-            let seed = cache.seed.map { seed in { @Sendable in try await directory(of: seed, in: scope) } }
+            let seed = cache.seed.map { seed in { @Sendable in try await directory(of: seed, for: mount, in: scope) } }
             requests.append(
                 VolumeRequest(
                     key: VolumeKey(project: assignment.project, id: cache.volumeID, platform: assignment.platform), sharing: cache.sharing,
@@ -188,9 +188,17 @@ extension StageRun {
     }
 
     /// The first content of a volume.
-    private func directory(of seed: TreeSelection, in scope: StepScope) async throws -> String {
-        if seed.source == .context { return try await materialize(seed, in: scope).path }
-        let root = try await scope.root(of: seed.source, layers: try layers(of: seed.source))
-        return try await TreePlace.find(seed.path, in: root)
+    private func directory(of seed: TreeSelection, for mount: Mount, in scope: StepScope) async throws -> String {
+        let path: String
+        if seed.source == .context {
+            path = try await materialize(seed, in: scope).path
+        } else {
+            path = try await TreePlace.find(seed.path, in: try await scope.root(of: seed.source, layers: try layers(of: seed.source)))
+        }
+        guard try await TreePlace.isDirectory(path) else {
+            throw StepFailure(
+                message: "the cache mount at \(mount.target): source=/\(seed.path) is no directory, and a cache begins with what is in one")
+        }
+        return path
     }
 }
