@@ -3,6 +3,7 @@ import BuildPlan
 import Certificates
 import Digests
 import FarmAPI
+import Logging
 import NIOCore
 import Synchronization
 import Transport
@@ -17,6 +18,7 @@ public final class PeerServer: Sendable {
     private let disclaim: @Sendable (VolumeKey) async -> Void
     private let publicationPatience: Duration
     let places: ServingPlaces
+    private let refusals: RefusalLog
     private let verifier = Mutex<GrantVerifier?>(nil)
 
     /// - Parameters:
@@ -28,7 +30,7 @@ public final class PeerServer: Sendable {
         store: VolumeStore, layers: any LayerSource, now: @escaping @Sendable () -> Timestamp,
         patience: PeerPatience = PeerPatience(), limits: ServingLimits = ServingLimits(),
         publicationPatience: Duration = PeerServer.publicationPatience,
-        disclaim: @escaping @Sendable (VolumeKey) async -> Void = { _ in }
+        logger: Logger = Logger(label: "peer"), disclaim: @escaping @Sendable (VolumeKey) async -> Void = { _ in }
     ) {
         self.store = store
         self.layers = layers
@@ -37,6 +39,7 @@ public final class PeerServer: Sendable {
         self.disclaim = disclaim
         self.publicationPatience = publicationPatience
         places = ServingPlaces(limits: limits)
+        refusals = RefusalLog(logger)
     }
 
     /// The coordinator's Ed25519 key (32 bytes) of `AgentCommand.welcome`; until it is known, every request is refused. Throws when it is no
@@ -51,10 +54,17 @@ public final class PeerServer: Sendable {
         do {
             return try await route(request)
         } catch let refusal as Refusal {
+            // What is not here, or not any more, or not just now, is no fault of who asks.
+            if refusal.status == 400 || refusal.status == 403 { note(refusal.message, of: request) }
             return refusal.response
         } catch {
+            note("\(error)", of: request)
             return Refusal(status: 500, message: "\(error)").response
         }
+    }
+
+    private func note(_ reason: String, of request: ServerRequest) {
+        refusals.note(request.peer?.commonName ?? "", "\(request.method) \(request.path)", reason: reason)
     }
 
     private func route(_ request: ServerRequest) async throws -> ServerResponse {
@@ -178,7 +188,7 @@ public final class PeerServer: Sendable {
 
     private func fetch(_ head: FetchHead, _ request: ServerRequest) throws -> ServerResponse {
         let snapshot = try pinned(head)
-        return conversation(request.body, try place(for: request)) { request, response in
+        return conversation(request, try place(for: request)) { request, response in
             try ContentSender.serve(
                 request: request, files: try snapshot.files(), tables: try snapshot.tables(), holes: head.holes ?? false,
                 response: response)
@@ -188,7 +198,7 @@ public final class PeerServer: Sendable {
     private func compare(_ head: FetchHead, _ request: ServerRequest) throws -> ServerResponse {
         let snapshot = try pinned(head)
         let store = store
-        return conversation(request.body, try place(for: request)) { request, response in
+        return conversation(request, try place(for: request)) { request, response in
             try ComparisonServer.serve(request: request, tree: try store.tree(of: snapshot), response: response)
         }
     }
@@ -203,15 +213,15 @@ public final class PeerServer: Sendable {
 
     /// A response that is made while the request arrives.
     private func conversation(
-        _ body: InboundBody, _ place: ServingPlaces.Place,
+        _ question: ServerRequest, _ place: ServingPlaces.Place,
         _ serve: @escaping @Sendable (_ request: BytePipe, _ response: BytePipe) throws -> Void
     ) -> ServerResponse {
         ServerResponse(
             status: 200,
-            body: .stream(length: nil) { [patience] writer in
+            body: .stream(length: nil) { [self] writer in
                 defer { place.leave() }
                 let request = BytePipe()
-                async let incoming: Void = PipeBridge.pump(body, into: request, patience: patience)
+                async let incoming: Void = PipeBridge.pump(question.body, into: request, patience: patience)
                 do {
                     try await PipeBridge.stream(on: place.pool, to: writer, patience: patience) { response in
                         defer { request.abandon() }
@@ -220,6 +230,7 @@ public final class PeerServer: Sendable {
                 } catch {
                     request.abandon()
                     await incoming
+                    if let error = error as? TreeSyncError, error.isOfPeer { note("\(error)", of: question) }
                     throw error
                 }
                 await incoming

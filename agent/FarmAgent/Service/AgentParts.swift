@@ -119,7 +119,8 @@ struct AgentParts: Sendable {
                 }, logger: logger),
             peers: peers,
             peerServer: PeerServer(
-                store: volumeStore, layers: layers, now: { coordinatorTime.now }, disclaim: { await volumes.correct($0) }),
+                store: volumeStore, layers: layers, now: { coordinatorTime.now }, logger: logger,
+                disclaim: { await volumes.correct($0) }),
             coordinatorTime: coordinatorTime, services: services, runner: runner,
             holdings: holdings,
             heartbeats: heartbeats, layerCacheSize: configuration.layerCacheSize, labels: configuration.labels, slots: configuration.slots,
