@@ -150,6 +150,11 @@ public struct DeltaFetch: Sendable {
     /// Files that are asked for as a whole must have so many times the bytes of the others.
     private static let plainShare = 4.0
 
+    /// Reads what the answers to a round will be put together with, before they come. For a thread of its own; ends early when it is stopped.
+    public func readAhead(of round: Round, _ ahead: ReadAhead) {
+        ahead.run(round.wants.lazy.compactMap { $0.known?.arrived == nil ? $0.known?.basis : nil }, of: files)
+    }
+
     /// Writes what is wanted, with the signatures of older versions.
     public func writeRequest(_ round: Round, to sink: any ByteSink) throws {
         let blocks = BlockSink(sink)
