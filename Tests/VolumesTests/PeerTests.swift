@@ -54,6 +54,26 @@ struct PeerTests {
         }
     }
 
+    @Test func `a holder that can't be reached is waited for once for a step`() async throws {
+        try await TestFarm.with { farm in
+            var settings = VolumeSettings()
+            settings.startPatience = .milliseconds(300)
+            let (one, two) = (try await farm.agent("one"), try await farm.agent("two", settings: settings))
+            try await one.step(key) { try shell("echo 1 > f", in: $0) }
+            await one.stop()
+            let before = Mutex(0)
+            let after = Mutex(0)
+            await farm.coordinator.setAfterLocate { [key] in
+                // With the lock others would wait, too.
+                if await farm.coordinator.isLocked(key) { after.withLock { $0 += 1 } } else { before.withLock { $0 += 1 } }
+            }
+            let lease = try await two.step(key) { try shell("test ! -e f", in: $0) }
+            #expect(lease.notes.contains { $0.contains("starts empty") })
+            #expect(before.withLock { $0 } > 1 && after.withLock { $0 } == 0)
+            await two.stop()
+        }
+    }
+
     @Test func `a holder whose files have changed on the disk is told to the coordinator`() async throws {
         try await TestFarm.with { farm in
             let (one, two) = (try await farm.agent("one"), try await farm.agent("two"))

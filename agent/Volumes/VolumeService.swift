@@ -105,6 +105,8 @@ public actor VolumeService: VolumeLeasing {
     private struct Progress {
         var received: Int64 = 0
         var notes: [String] = []
+        /// A holder has been waited for in vain: not once more for this step.
+        var hasGivenUp = false
     }
 
     /// While this agent was out of reach, locks of its steps may have been given to others. Such a step is being ended; who has got the lock
@@ -133,7 +135,8 @@ public actor VolumeService: VolumeLeasing {
         try check(answer, requests)
         let answered = ContinuousClock.now
         for (request, volume) in zip(requests, answer.volumes) {
-            guard let outcome = try await bring(request, Told(volume: volume, at: answered), for: step) else { continue }
+            let told = Told(volume: volume, at: answered)
+            guard let outcome = try await bring(request, told, for: step, &progress.hasGivenUp) else { continue }
             progress.received += outcome.received
             progress.notes += outcome.stepNotes
             if outcome.received > 0, outcome.generation > 0 { await announce(request.key) }
@@ -146,21 +149,35 @@ public actor VolumeService: VolumeLeasing {
         var at: ContinuousClock.Instant
     }
 
-    private func bring(_ request: VolumeRequest, _ told: Told, for step: AcquireVolumes) async throws -> VolumeSync.Outcome? {
+    /// A holder that is lost in the middle of what it gives for so many times is waited for no longer than one that gives nothing.
+    private static let lossLimit = 5
+
+    private func bring(
+        _ request: VolumeRequest, _ told: Told, for step: AcquireVolumes, _ hasGivenUp: inout Bool
+    ) async throws -> VolumeSync.Outcome? {
         var told = told
         var received: Int64 = 0
         var isRoomMade = false
-        var pauses = BusyPauses(patience: store.settings.startPatience)
+        var pauses = BusyPauses(patience: hasGivenUp ? .zero : store.settings.startPatience)
+        var losses = 0
         while true {
             do {
                 guard var outcome = try await bringOnce(request, told, for: step) else { return nil }
-                received += outcome.received
-                outcome.received = received
+                outcome.received += received
                 guard outcome.generation < told.volume.head else { return outcome }
+                if outcome.wasLost, outcome.received > received, losses < Self.lossLimit {
+                    // It was there until just now.
+                    losses += 1
+                    pauses = BusyPauses(patience: store.settings.startPatience)
+                }
+                received = outcome.received
                 if outcome.wasLost, !pauses.isOver {
                     // It may be starting again. Once the coordinator takes it for lost it is not named any more.
                     logger.notice("waiting for a holder", metadata: ["volume": "\(request.key.id)", "notes": "\(outcome.notes)"])
                     try await pauses.wait()
+                } else if outcome.wasLost {
+                    hasGivenUp = true
+                    return outcome
                 } else if !outcome.wasForbidden || ContinuousClock.now - told.at < store.settings.grantAge {
                     return outcome
                 }

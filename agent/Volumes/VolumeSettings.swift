@@ -26,8 +26,9 @@ public struct VolumeSettings: Sendable, Equatable {
     public var holderPatience = Duration.seconds(60)
 
     /// So long a step that begins asks for a generation again whose holder could not be reached, while the coordinator takes that one for
-    /// there: it may be starting again. One that is gone is not named any more after the coordinator's `lease`.
-    public var startPatience = Duration.seconds(60)
+    /// there: it may be starting again. One that is gone is not named any more after the coordinator's `lease` (10 s); one that never can be
+    /// reached, behind a firewall, must not cost each step much more.
+    public var startPatience = Duration.seconds(20)
 
     /// Bytes of large sparse files that a generation may have: as many as others bring.
     var sparseLimit = DeltaFetch.sparseLimit
