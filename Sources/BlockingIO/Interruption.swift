@@ -14,8 +14,11 @@ public final class Interruption: Sendable {
 
     /// Throws `CancellationError` once nobody wants the result. Cheap enough for each file or chunk.
     public func check() throws {
-        if state.withLock({ $0.isSet }) { throw CancellationError() }
+        if isSet { throw CancellationError() }
     }
+
+    /// Whether nobody wants the result any more.
+    public var isSet: Bool { state.withLock { $0.isSet } }
 
     /// Has something done that ends a wait, when it comes to that; at once where it has come to that.
     public func whenInterrupted(_ action: @escaping @Sendable () -> Void) {

@@ -150,9 +150,9 @@ public struct DeltaFetch: Sendable {
     /// Files that are asked for as a whole must have so many times the bytes of the others.
     private static let plainShare = 4.0
 
-    /// Reads what the answers to a round will be put together with, before they come. For a thread of its own; ends early when it is stopped.
-    public func readAhead(of round: Round, _ ahead: ReadAhead) {
-        ahead.run(round.wants.lazy.compactMap { $0.known?.arrived == nil ? $0.known?.basis : nil }, of: files)
+    /// Reads what the answers to a round will be put together with, before they come. For a thread of its own; ends early when it is interrupted.
+    public func readAhead(of round: Round, _ interruption: Interruption) {
+        files.readAhead(round.wants.lazy.compactMap { $0.known?.arrived == nil ? $0.known?.basis : nil }, interruption)
     }
 
     /// Writes what is wanted, with the signatures of older versions.

@@ -1,28 +1,21 @@
+import BlockingIO
 import CLinux
 import Glibc
-import Synchronization
 
-/// Has the old versions of files read from the disk before they are needed, while what is new is on its way: read one after the other, each
-/// would cost the disk's latency.
-public final class ReadAhead: Sendable {
-    private let isOver = Atomic(false)
-
+// Old versions of files, read from the disk before they are needed, while what is new is on its way: read one after the other, each would
+// cost the disk's latency.
+extension GenerationFiles {
     /// Where so many of the first are in memory, the others are taken to be, too: finding out costs opening them.
     private static let samples = 16
     /// Of one file; what is longer is read in order by who needs it.
     private static let longest = 4 << 20
 
-    public init() {}
-
-    /// Nobody needs it any more.
-    public func stop() { isOver.store(true, ordering: .relaxed) }
-
     /// Begins to read one file after the other, without waiting for their contents. Blocks. What can't be opened is left to who needs it.
-    func run(_ paths: some Sequence<TreePath>, of files: GenerationFiles) {
+    func readAhead(_ paths: some Sequence<TreePath>, _ interruption: Interruption) {
         var left = Self.samples
         for path in paths {
-            if isOver.load(ordering: .relaxed) || left == 0 { return }
-            guard let (file, status) = try? files.open(path) else { continue }
+            if interruption.isSet || left == 0 { return }
+            guard let (file, status) = try? open(path) else { continue }
             var byte: UInt8 = 0
             // Once one is not in memory there is no end to it.
             if left <= Self.samples, clinux_read_cached(file.number, &byte, 1, Int64(status.st_size / 2)) == 1 {

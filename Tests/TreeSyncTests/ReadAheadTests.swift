@@ -1,3 +1,4 @@
+import BlockingIO
 import Glibc
 import Testing
 
@@ -36,8 +37,7 @@ struct ReadAheadTests {
     @Test func `files that are not in memory are read before anybody asks, one that is missing left out`() async throws {
         try await withFiles(40) { directory, paths in
             guard !paths.contains(where: { isCached(directory, $0) }) else { return }
-            let ahead = ReadAhead()
-            ahead.run([Array("gone".utf8)] + paths, of: try GenerationFiles(layers: [directory]))
+            try GenerationFiles(layers: [directory]).readAhead([Array("gone".utf8)] + paths, Interruption())
             while !paths.allSatisfy({ isCached(directory, $0) }) { try await Task.sleep(for: .milliseconds(1)) }
         }
     }
@@ -45,9 +45,9 @@ struct ReadAheadTests {
     @Test func `nothing is read for who has stopped`() async throws {
         try await withFiles(4) { directory, paths in
             guard !paths.contains(where: { isCached(directory, $0) }) else { return }
-            let ahead = ReadAhead()
-            ahead.stop()
-            ahead.run(paths, of: try GenerationFiles(layers: [directory]))
+            let interruption = Interruption()
+            interruption.interrupt()
+            try GenerationFiles(layers: [directory]).readAhead(paths, interruption)
             #expect(!paths.contains { isCached(directory, $0) })
         }
     }

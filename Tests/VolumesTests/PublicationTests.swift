@@ -83,7 +83,7 @@ struct PublicationTests {
                     _ = try await two.peers.changes(
                         from: try await farm.coordinator.holders(key, for: "two")[0], key: key, known: 0, wanted: 2)
                 } catch { refusals.withLock { $0.append(error) } }
-                await one.service.correct(key)
+                await one.service.announce(key)
             }
             try await one.step(key) { try shell("echo 2 > g", in: $0) }
             await farm.coordinator.setAfterPublish(nil)

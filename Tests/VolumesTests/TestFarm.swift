@@ -102,7 +102,7 @@ final class TestAgent: Sendable {
             store: store, coordinator: MemoryCoordinatorClient(agent: name, coordinator: farm.coordinator), peers: peers, logger: logger)
         let peerServer = PeerServer(
             store: store, layers: layers, now: { Timestamp(seconds: Int64(time(nil))) }, limits: limits,
-            publicationPatience: publicationPatience, disclaim: { [service] in await service.correct($0) })
+            publicationPatience: publicationPatience, disclaim: { [service] in await service.announce($0) })
         try peerServer.trust(grantKey: farm.coordinator.key.publicKey)
         self.peerServer = peerServer
         server = HTTPServer(

@@ -71,7 +71,7 @@ struct VolumeCopyTests {
             let holding = try await one.service.acquire(request, assignment: "a", lock: "a")
             async let step = two.service.acquire(request, assignment: "b", lock: "b")
             while await !farm.coordinator.isAnybodyWaiting() { try await Task.sleep(for: .milliseconds(5)) }
-            await one.service.correct(key)
+            await one.service.announce(key)
             // Eighty seconds at this pace.
             async let copied = two.service.copy(order, bytesPerSecond: 100_000)
             while await two.service.paces.isEmpty { try await Task.sleep(for: .milliseconds(5)) }

@@ -271,7 +271,7 @@ struct VolumeServiceTests {
                 await farm.coordinator.remove(key)
             }
             #expect(one.store.generation(of: key) == 0)
-            #expect(one.service.held().isEmpty)
+            #expect(one.store.held().isEmpty)
             try await untilGone(one.store.directory(of: key))
             await one.stop()
         }

@@ -103,22 +103,8 @@ public actor PeerClient {
     func fetch(
         _ round: DeltaFetch.Round, of fetch: DeltaFetch, from holder: Holder, key: VolumeKey, generation: Int, room: UInt64
     ) async throws -> (again: DeltaFetch.Round, received: Int64) {
-        let ahead = ReadAhead()
-        async let reading: Void? = try? BlockingPool.shared.run { fetch.readAhead(of: round, ahead) }
-        let result: Result<(again: DeltaFetch.Round, received: Int64), any Error>
-        do {
-            result = .success(try await bring(round, of: fetch, from: holder, key: key, generation: generation, room: room))
-        } catch {
-            result = .failure(error)
-        }
-        ahead.stop()
-        _ = await reading
-        return try result.get()
-    }
-
-    private func bring(
-        _ round: DeltaFetch.Round, of fetch: DeltaFetch, from holder: Holder, key: VolumeKey, generation: Int, room: UInt64
-    ) async throws -> (again: DeltaFetch.Round, received: Int64) {
+        // Interrupted when the answers are there.
+        async let _: Void? = try? BlockingPool.shared.run { fetch.readAhead(of: round, $0) }
         let head = Base64URL.encode(try FarmJSON.encode(FetchHead(key: key, generation: generation, holes: true)))
         let wanted = OutboundBody.stream(length: nil) { [patience] writer in
             try await PipeBridge.stream(on: .shared, to: writer, patience: patience) { try fetch.writeRequest(round, to: $0) }

@@ -1,15 +1,7 @@
 import BlockingIO
 import FarmAPI
 import Logging
-import Synchronization
 import TreeSync
-
-/// Set once, from anywhere.
-private final class Flag: Sendable {
-    private let value = Atomic(false)
-    var isSet: Bool { value.load(ordering: .acquiring) }
-    func set() { value.store(true, ordering: .releasing) }
-}
 
 /// Volumes for the steps of this agent: brought up to date, mounted, published.
 ///
@@ -31,7 +23,7 @@ public actor VolumeService: VolumeLeasing {
     private let publisher: VolumePublisher
     let logger: Logger
     private let retry: RetryPolicy
-    private let isEnding: Flag
+    private let ending: Interruption
     private var locks = KeyedLock<VolumeKey>()
     private var mounted: [VolumeKey: Mounted] = [:]
     /// How many steps have a copy of their own of a volume, which stands upon its layers.
@@ -54,19 +46,16 @@ public actor VolumeService: VolumeLeasing {
         self.coordinator = coordinator
         self.logger = logger
         sync = VolumeSync(store: store, peers: peers, coordinator: coordinator, logger: logger)
-        let isEnding = Flag()
-        self.isEnding = isEnding
-        retry = RetryPolicy(isOver: { isEnding.isSet })
+        let ending = Interruption()
+        self.ending = ending
+        retry = RetryPolicy(isOver: { ending.isSet })
         // What steps wrote waits for a coordinator as long as their reports do: it may be an upgrade, over which locks and leases last.
-        let patient = RetryPolicy(patience: nil, isOver: { isEnding.isSet })
+        let patient = RetryPolicy(patience: nil, isOver: { ending.isSet })
         publisher = VolumePublisher(sync: sync, coordinator: coordinator, retry: patient, logger: logger)
     }
 
     /// The agent ends: what waits for a coordinator that can't be reached is given up at its next attempt.
-    public nonisolated func beginEnding() { isEnding.set() }
-
-    /// All generations here.
-    public nonisolated func held() -> [HeldVolume] { store.held() }
+    public nonisolated func beginEnding() { ending.interrupt() }
 
     /// What is to be tried before a volume that does not fit is given up: gets the bytes that are to be written.
     public func onShortage(_ makeRoom: @escaping @Sendable (Int64) async -> Void) { self.makeRoom = makeRoom }
@@ -215,9 +204,7 @@ public actor VolumeService: VolumeLeasing {
     }
 
     /// Tells the coordinator what is here of a volume, where it was mistaken.
-    public func correct(_ key: VolumeKey) async { await announce(key) }
-
-    func announce(_ key: VolumeKey) async {
+    public func announce(_ key: VolumeKey) async {
         // The coordinator may have numbered what is not in place yet: it would take that for lost.
         if store.announcements.tellAtEnd(key) { return }
         do {

@@ -120,7 +120,7 @@ struct AgentParts: Sendable {
             peers: peers,
             peerServer: PeerServer(
                 store: volumeStore, layers: layers, now: { coordinatorTime.now }, logger: logger,
-                disclaim: { await volumes.correct($0) }),
+                disclaim: { await volumes.announce($0) }),
             coordinatorTime: coordinatorTime, services: services, runner: runner,
             holdings: holdings,
             heartbeats: heartbeats, layerCacheSize: configuration.layerCacheSize, labels: configuration.labels, slots: configuration.slots,
